@@ -1,0 +1,262 @@
+//! A proved user asks for a desktop.
+
+use crate::leg::Leg;
+use crate::{Engine, EngineError, now};
+use openrdms_broker::ports::store::NewSession;
+use openrdms_broker::ports::{Admission, AttachRequest, Front, Refusal, StoreError};
+use openrdms_broker::session::DetachReason;
+use openrdms_broker::session::transition::Event;
+use openrdms_broker::{Account, AuditRecord, Collection, Outcome, Route, Session, SessionUid, State};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// How many free desktops are tried at once: another node may take the first one meanwhile.
+const CANDIDATES: u32 = 8;
+
+/// WBEM_E_ACCESS_DENIED, WBEM_E_NOT_FOUND, WBEM_E_FAILED: what the audit trail says of a refusal.
+fn code(refusal: Refusal) -> u32 {
+    match refusal {
+        Refusal::NotAllowed => 0x8004_1003,
+        Refusal::NotFound => 0x8004_1002,
+        Refusal::NoneFree | Refusal::Ordered(_) => 0x8004_1001,
+    }
+}
+
+#[async_trait::async_trait]
+impl Front for Engine {
+    async fn attach(&self, request: AttachRequest) -> Result<Admission, Refusal> {
+        let mut leg = Leg::enter(self, request.connection);
+        let limit = self.inner.config.attach_limit;
+        let kill = leg.kill();
+        // an order that comes while we wait for somebody else to go must not wait itself
+        let place = async {
+            tokio::select! {
+                biased;
+                reason = kill.wait() => Err(Failed::from(refused_by(reason))),
+                placed = self.place(&mut leg, &request) => placed,
+            }
+        };
+        let placed = tokio::time::timeout(limit, place).await;
+        let (result, session, detail) = match placed {
+            Ok(Ok((session, admission))) => (Ok(admission), Some(session), String::new()),
+            Ok(Err(Failed { refusal, why })) => (Err(refusal), None, why),
+            Err(_) => {
+                (Err(Refusal::NoneFree), None, format!("no desktop within {limit:?}; it goes on starting"))
+            }
+        };
+        self.audit_attach(&request, session.as_ref(), result.as_ref().err().copied(), detail).await;
+        result.map(|(endpoint, certificate_sha256)| Admission {
+            session: session.as_ref().map_or(SessionUid(Uuid::nil()), |s| s.uid),
+            endpoint,
+            certificate_sha256,
+            desktop_user: request.user.name().to_owned(),
+            kill: leg.kill(),
+            attachment: Box::new(leg),
+        })
+    }
+}
+
+/// What an order to end means to a client that has not been admitted yet.
+fn refused_by(reason: DetachReason) -> Refusal {
+    match reason {
+        DetachReason::DesktopClosed | DetachReason::ClientGone => Refusal::NoneFree,
+        DetachReason::Administrator
+        | DetachReason::TakenOver
+        | DetachReason::Logoff
+        | DetachReason::Service => Refusal::Ordered(reason),
+    }
+}
+
+struct Failed {
+    refusal: Refusal,
+    why: String,
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Failed { refusal, why: String::new() }
+    }
+}
+
+impl From<EngineError> for Failed {
+    fn from(error: EngineError) -> Self {
+        Failed { refusal: Refusal::NoneFree, why: error.to_string() }
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
+type Bound = (openrdms_broker::Endpoint, [u8; 32]);
+
+impl Engine {
+    async fn place(&self, leg: &mut Leg, request: &AttachRequest) -> Result<(Session, Bound), Failed> {
+        let account = self
+            .inner
+            .store
+            .account(&request.user)
+            .await?
+            .ok_or_else(|| Failed { refusal: Refusal::NotAllowed, why: "the account is gone".into() })?;
+        let collection = self.route(request).await?;
+        loop {
+            let session = self.session_for(leg, request, &collection).await?;
+            let Some(session) = session else { continue };
+            if let Some(bound) = self.bind(&session, &account, request).await? {
+                return Ok((session, bound));
+            }
+        }
+    }
+
+    /// The user's own session wins over choosing a desktop. `None`: the world moved; look again.
+    async fn session_for(
+        &self,
+        leg: &mut Leg,
+        request: &AttachRequest,
+        collection: &Collection,
+    ) -> Result<Option<Session>, Failed> {
+        if let Some(own) = self.inner.store.live_session(&request.user, &collection.alias).await? {
+            if matches!(own.state, State::LoggingOff { .. }) {
+                self.wait_until(own.uid, |s| !s.state.is_live()).await?;
+                return Ok(None);
+            }
+            leg.bind(own.uid);
+            let event = Event::Attach(request.connection);
+            return match self.drive_with(own.uid, &event, Some(&request.client)).await {
+                Ok(session) => Ok(Some(session)),
+                Err(EngineError::Denied(_)) => Ok(None), // it ended or is ending: look again
+                Err(error) => Err(error.into()),
+            };
+        }
+        let free = self.inner.store.free_desktops(&collection.alias, CANDIDATES).await?;
+        if free.is_empty() {
+            return Err(Failed { refusal: Refusal::NoneFree, why: "every desktop is taken".into() });
+        }
+        for desktop in free {
+            let uid = SessionUid(Uuid::now_v7());
+            leg.bind(uid);
+            let new = NewSession {
+                uid,
+                desktop: desktop.name,
+                host: desktop.host,
+                boot_id: self.inner.host.boot_id().to_owned(),
+                collection: collection.alias.clone(),
+                user: request.user.clone(),
+                created: now(),
+                state: State::Starting { since: now(), attach: request.connection },
+            };
+            match self.inner.store.insert_session(new).await {
+                Ok(session) => {
+                    let client = Some(&request.client);
+                    return Ok(Some(
+                        self.drive_with(session.uid, &Event::Attach(request.connection), client).await?,
+                    ));
+                }
+                Err(StoreError::Conflict("session in this desktop")) => {}
+                Err(StoreError::Conflict(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for the client before us to be gone, and for the desktop to run. `None`: the session is over.
+    async fn bind(
+        &self,
+        session: &Session,
+        account: &Account,
+        request: &AttachRequest,
+    ) -> Result<Option<Bound>, Failed> {
+        for old in self.inner.connections.leaving(session.uid, Some(request.connection)) {
+            old.gone().await;
+        }
+        // in this order: a start leaves `pending` only after its handle is in the row
+        let pending = self.inner.starts.pending(&session.desktop);
+        let desktop = self.desktop_of(session).await?;
+        let running = match desktop.handle {
+            Some(handle) if self.inner.host.running(&handle).await => Some(handle),
+            Some(_) | None => None,
+        };
+        let handle = match running {
+            Some(handle) => handle,
+            None if pending || matches!(session.state, State::Starting { .. }) => {
+                let size = (request.client.width, request.client.height);
+                let started = self.running_desktop(session, account.uid, size).await;
+                started.map_err(|error: Arc<EngineError>| Failed {
+                    refusal: Refusal::NoneFree,
+                    why: error.to_string(),
+                })?
+            }
+            // The desktop is gone and its watcher is about to say so: this session cannot be come back to.
+            None => {
+                self.wait_until(session.uid, |s| !s.state.is_live()).await?;
+                return Ok(None);
+            }
+        };
+        Ok(Some((handle.endpoint, desktop.certificate_sha256)))
+    }
+
+    async fn route(&self, request: &AttachRequest) -> Result<Collection, Failed> {
+        let not_found = |why: String| Failed { refusal: Refusal::NotFound, why };
+        let allowed = |c: &Collection| c.users.as_ref().is_none_or(|users| users.contains(&request.user));
+        match &request.route {
+            Route::Collection(alias) | Route::Desktop(alias) => {
+                let found = self.inner.store.collection(alias).await?;
+                let collection = found.ok_or_else(|| not_found(format!("no collection '{alias}'")))?;
+                if allowed(&collection) {
+                    Ok(collection)
+                } else {
+                    Err(Failed { refusal: Refusal::NotAllowed, why: format!("not a user of '{alias}'") })
+                }
+            }
+            Route::Default => {
+                let all = self.inner.store.collections().await?;
+                let any = !all.is_empty();
+                let mut own = all.into_iter().filter(allowed);
+                match (own.next(), own.next()) {
+                    (Some(only), None) => Ok(only),
+                    (Some(_), Some(_)) => {
+                        Err(not_found("no collection was named, and the user has several".into()))
+                    }
+                    (None, _) if any => {
+                        Err(Failed { refusal: Refusal::NotAllowed, why: "a user of no collection".into() })
+                    }
+                    (None, _) => Err(not_found("there is no collection".into())),
+                }
+            }
+        }
+    }
+
+    async fn audit_attach(
+        &self,
+        request: &AttachRequest,
+        session: Option<&Session>,
+        refusal: Option<Refusal>,
+        detail: String,
+    ) {
+        let record = AuditRecord {
+            at: now(),
+            actor: request.user.to_string(),
+            from: format!("rdp {}", request.client.address),
+            action: "Connect".into(),
+            target: session.map_or_else(
+                || format!("{:?}", request.route),
+                |s| format!("{} {} {}", s.host, s.session_id, s.desktop),
+            ),
+            subject: request.user.to_string(),
+            outcome: refusal.map_or(Outcome::Done, |r| Outcome::Failed(code(r))),
+            detail,
+        };
+        match refusal {
+            None => tracing::info!(user = %request.user, from = %request.client.address,
+                desktop = session.map(|s| s.desktop.as_str()), "connection admitted"),
+            Some(refusal) => tracing::warn!(user = %request.user, from = %request.client.address, %refusal,
+                why = record.detail, "connection refused"),
+        }
+        if let Err(error) = self.inner.store.append_audit(&record).await {
+            tracing::error!(%error, "an audit record was not written");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The connections of this node: who can be told to go, and when they have gone.
+
+use openrdms_broker::ports::KillSwitch;
+use openrdms_broker::ports::front::ConnectionEnd;
+use openrdms_broker::session::DetachReason;
+use openrdms_broker::{ConnectionId, SessionUid};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use tokio::sync::watch;
+
+/// All connections between admission and the end of both legs.
+#[derive(Default)]
+pub(crate) struct Connections {
+    live: Mutex<HashMap<ConnectionId, Entry>>,
+}
+
+struct Entry {
+    session: Option<SessionUid>,
+    kill: KillSwitch,
+    end: watch::Sender<Option<ConnectionEnd>>,
+}
+
+/// Lets one wait until a connection's legs are closed.
+pub(crate) struct Leaving(watch::Receiver<Option<ConnectionEnd>>);
+
+impl Leaving {
+    /// Resolves when both legs are closed. Cancel-safe.
+    pub(crate) async fn gone(mut self) -> Option<ConnectionEnd> {
+        // an error means that the entry was dropped, which is as gone as can be
+        self.0.wait_for(Option::is_some).await.ok().and_then(|end| *end)
+    }
+}
+
+impl Connections {
+    pub(crate) fn enter(&self, connection: ConnectionId, kill: KillSwitch) {
+        let entry = Entry { session: None, kill, end: watch::Sender::new(None) };
+        self.with(|live| live.insert(connection, entry));
+    }
+
+    pub(crate) fn bind(&self, connection: ConnectionId, session: SessionUid) {
+        self.with(|live| {
+            if let Some(entry) = live.get_mut(&connection) {
+                entry.session = Some(session);
+            }
+        });
+    }
+
+    pub(crate) fn order(&self, connection: ConnectionId, reason: DetachReason) {
+        self.with(|live| {
+            if let Some(entry) = live.get(&connection) {
+                entry.kill.throw(reason);
+            }
+        });
+    }
+
+    /// The connections of a session other than `except`: all of them are on their way out.
+    pub(crate) fn leaving(&self, session: SessionUid, except: Option<ConnectionId>) -> Vec<Leaving> {
+        self.with(|live| {
+            live.iter()
+                .filter(|(id, entry)| entry.session == Some(session) && Some(**id) != except)
+                .map(|(_, entry)| Leaving(entry.end.subscribe()))
+                .collect()
+        })
+    }
+
+    pub(crate) fn leave(&self, connection: ConnectionId, end: ConnectionEnd) {
+        if let Some(entry) = self.with(|live| live.remove(&connection)) {
+            entry.end.send_replace(Some(end));
+        }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut HashMap<ConnectionId, Entry>) -> T) -> T {
+        f(&mut self.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}

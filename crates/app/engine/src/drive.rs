@@ -1,0 +1,121 @@
+//! Load, apply, save, run the effects.
+
+use crate::{Engine, EngineError, now};
+use openrdms_broker::ports::StoreError;
+use openrdms_broker::session::EndReason;
+use openrdms_broker::session::transition::{Effect, Event, apply};
+use openrdms_broker::{ClientFacts, Session, SessionUid, State};
+
+/// How often a row may change under us before we give up: each time somebody else has made progress.
+const MAX_STALE: usize = 32;
+
+impl Engine {
+    /// Moves a session by an event, and starts the effects once the new state is durable.
+    pub(crate) async fn drive(&self, uid: SessionUid, event: &Event) -> Result<Session, EngineError> {
+        self.drive_with(uid, event, None).await
+    }
+
+    /// The same; `client` becomes the session's client when the event is accepted.
+    pub(crate) async fn drive_with(
+        &self,
+        uid: SessionUid,
+        event: &Event,
+        client: Option<&ClientFacts>,
+    ) -> Result<Session, EngineError> {
+        for _ in 0..MAX_STALE {
+            let session = self.inner.store.session(uid).await?.ok_or(EngineError::NotFound("session"))?;
+            let (state, effects) = apply(&session.state, event, now())?;
+            let mut next = Session { state, ..session.clone() };
+            if let Some(client) = client {
+                next.client = Some(client.clone());
+            }
+            next.last_input = self.last_input(uid).max(next.last_input);
+            if next.state == session.state && next.client == session.client {
+                self.run(&session, &effects);
+                return Ok(session);
+            }
+            match self.inner.store.update_session(&next).await {
+                Ok(saved) => {
+                    self.committed(&saved, event);
+                    self.run(&saved, &effects);
+                    return Ok(saved);
+                }
+                Err(StoreError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Stale.into())
+    }
+
+    fn committed(&self, session: &Session, event: &Event) {
+        tracing::debug!(session = %session.uid, id = session.session_id, ?event,
+            state = session.state.name().as_str(), "session moved");
+        if let State::Ended { reason, .. } = &session.state {
+            tracing::info!(session = %session.uid, id = session.session_id, user = %session.user,
+                desktop = %session.desktop, ?reason, "session ended");
+            if let Ok(mut inputs) = self.inner.inputs.lock() {
+                inputs.remove(&session.uid);
+            }
+        }
+        self.inner.commits.send_modify(|n| *n += 1);
+    }
+
+    fn run(&self, session: &Session, effects: &[Effect]) {
+        for effect in effects {
+            match *effect {
+                Effect::Detach(connection, reason) => self.inner.connections.order(connection, reason),
+                Effect::EndLogon => self.end_logon(session.clone()),
+            }
+        }
+    }
+
+    /// Ends the logon in the background and reports it; a failure is retried by the next `Logoff` or start.
+    fn end_logon(&self, session: Session) {
+        let engine = self.clone();
+        self.inner.tasks.spawn(async move {
+            if let Err(error) = engine.end_logon_now(&session).await {
+                tracing::error!(session = %session.uid, %error, "a logoff did not finish");
+            }
+        });
+    }
+
+    async fn end_logon_now(&self, session: &Session) -> Result<(), EngineError> {
+        // A start in flight would put up the desktop after we looked: let it finish first.
+        self.inner.starts.settled(&session.desktop).await;
+        let desktop = self.inner.store.desktop(&session.desktop).await?;
+        if let Some(handle) = desktop.and_then(|d| d.handle) {
+            self.inner.host.logoff(&session.desktop, &handle, self.inner.config.logoff_grace).await?;
+        }
+        self.logon_ended(session, EndReason::Administrator).await
+    }
+
+    /// Records that a logon has ended, and frees its desktop.
+    pub(crate) async fn logon_ended(&self, session: &Session, reason: EndReason) -> Result<(), EngineError> {
+        // First the desktop's row: once the session has ended, the desktop may be taken by the next one.
+        let current = self.inner.store.session(session.uid).await?;
+        if current.is_some_and(|s| !matches!(s.state, State::Ended { .. })) {
+            self.inner.store.set_desktop_handle(&session.desktop, None).await?;
+        }
+        self.drive(session.uid, &Event::LogonEnded(reason)).await?;
+        Ok(())
+    }
+
+    /// Waits until a session satisfies `done`, by re-reading it after every commit. Cancel-safe.
+    pub(crate) async fn wait_until(
+        &self,
+        uid: SessionUid,
+        done: impl Fn(&Session) -> bool,
+    ) -> Result<Session, EngineError> {
+        let mut commits = self.inner.commits.subscribe();
+        loop {
+            commits.mark_unchanged();
+            let session = self.inner.store.session(uid).await?.ok_or(EngineError::NotFound("session"))?;
+            if done(&session) {
+                return Ok(session);
+            }
+            if commits.changed().await.is_err() {
+                return Err(EngineError::TimedOut("the session"));
+            }
+        }
+    }
+}

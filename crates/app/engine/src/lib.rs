@@ -1,0 +1,117 @@
+//! The engine: the only caller of the broker's transition function. It saves what the function decides,
+//! runs the effects, watches desktops and owns every timer of a session.
+//!
+//! It must never keep a truth of its own: what is in memory here (live connections, starts in flight) is
+//! either about this process's own sockets or can be lost without anybody being told something wrong.
+//!
+//! ```text
+//! relay ──Front──▶ attach ─┐
+//! providers ─▶ actions ────┤─▶ drive: load ▶ apply ▶ save (generation) ▶ effects
+//! desktops (ended) ────────┘
+//! ```
+
+mod actions;
+mod attach;
+mod collections;
+mod connections;
+mod desktops;
+mod drive;
+mod error;
+mod leg;
+mod recover;
+
+pub use actions::Expected;
+pub use error::EngineError;
+
+use connections::Connections;
+use desktops::Starts;
+use openrdms_broker::ports::{Host, Store};
+use openrdms_broker::{SessionUid, Timestamp};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+/// How long things may take.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// From the proved logon to the admission: FreeRDP gives up 9 s after Client Info, so the whole bind has
+    /// 6 s, and the desktop leg's own handshake needs its part of that.
+    pub attach_limit: Duration,
+    /// How long a session's programs may take to end by themselves.
+    pub logoff_grace: Duration,
+    /// How long a management method may wait for the world.
+    pub method_limit: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            attach_limit: Duration::from_millis(4500),
+            logoff_grace: Duration::from_secs(5),
+            method_limit: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Brokers sessions on one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    host: Arc<dyn Host>,
+    config: EngineConfig,
+    connections: Connections,
+    starts: Starts,
+    inputs: Mutex<HashMap<SessionUid, Timestamp>>,
+    /// Counts committed changes of sessions, so that waiting is on a condition.
+    commits: watch::Sender<u64>,
+    tasks: TaskTracker,
+}
+
+impl Engine {
+    /// An engine on this store and host. Call [`Engine::recover`] before the first connection.
+    pub fn new(store: Arc<dyn Store>, host: Arc<dyn Host>, config: EngineConfig) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                host,
+                config,
+                connections: Connections::default(),
+                starts: Starts::default(),
+                inputs: Mutex::default(),
+                commits: watch::Sender::new(0),
+                tasks: TaskTracker::new(),
+            }),
+        }
+    }
+
+    /// The store that holds the truth.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// The host that runs the desktops.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.inner.host
+    }
+
+    /// The time by the system's clock.
+    pub fn now(&self) -> Timestamp {
+        now()
+    }
+
+    /// When the session's user last gave input, as this node has seen it.
+    pub fn last_input(&self, session: SessionUid) -> Option<Timestamp> {
+        self.inner.inputs.lock().ok()?.get(&session).copied()
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

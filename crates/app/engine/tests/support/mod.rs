@@ -1,0 +1,220 @@
+//! An engine on a real store, with a host that does what the test says.
+#![expect(clippy::unwrap_used, reason = "test support: a failure here fails the test")]
+
+use openrdms_broker::ports::front::ConnectionEnd;
+use openrdms_broker::ports::{
+    Admission, AttachRequest, Front as _, Host, HostError, KillSwitch, LogonEnd, Prepared, Refusal,
+    StartDesktop, Told,
+};
+use openrdms_broker::{
+    Account, ClientFacts, ConnectionId, Credentials, DesktopHandle, DesktopName, Endpoint, HostName, Role,
+    Route, Session, SessionUid, Timestamp, UserName,
+};
+use openrdms_engine::{Engine, EngineConfig};
+use openrdms_store::SqliteStore;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+type Ends = HashMap<i32, watch::Sender<Option<LogonEnd>>>;
+
+pub(crate) struct FakeHost {
+    name: HostName,
+    next_pid: AtomicI32,
+    ends: Mutex<Ends>,
+    /// Starts wait until this is true.
+    pub(crate) may_start: watch::Sender<bool>,
+    pub(crate) fail_starts: std::sync::atomic::AtomicBool,
+    pub(crate) messages: Mutex<Vec<String>>,
+}
+
+impl FakeHost {
+    pub(crate) fn end(&self, handle: &DesktopHandle, end: LogonEnd) {
+        self.ends.lock().unwrap()[&handle.pid].send_replace(Some(end));
+    }
+
+    pub(crate) fn started(&self) -> usize {
+        self.ends.lock().unwrap().len()
+    }
+}
+
+#[async_trait::async_trait]
+impl Host for FakeHost {
+    fn name(&self) -> &HostName {
+        &self.name
+    }
+
+    fn boot_id(&self) -> &str {
+        "boot-1"
+    }
+
+    async fn prepare(&self, _: &DesktopName) -> Result<Prepared, HostError> {
+        Ok(Prepared { certificate_sha256: [7; 32] })
+    }
+
+    async fn start(&self, start: StartDesktop) -> Result<DesktopHandle, HostError> {
+        let _ = self.may_start.subscribe().wait_for(|may| *may).await;
+        if self.fail_starts.load(Ordering::SeqCst) {
+            return Err(HostError::Failed("no such thing".into()));
+        }
+        let pid = self.next_pid.fetch_add(1, Ordering::SeqCst);
+        self.ends.lock().unwrap().insert(pid, watch::Sender::new(None));
+        let endpoint = Endpoint::Unix { path: "/nowhere".into(), uid: start.uid };
+        Ok(DesktopHandle { pid, start_time: 1, boot_id: "boot-1".into(), endpoint })
+    }
+
+    async fn ended(&self, _: &DesktopName, handle: &DesktopHandle) -> LogonEnd {
+        let Some(mut end) = self.ends.lock().unwrap().get(&handle.pid).map(watch::Sender::subscribe) else {
+            return LogonEnd::Vanished;
+        };
+        let end = end.wait_for(Option::is_some).await.unwrap();
+        end.clone().unwrap()
+    }
+
+    async fn running(&self, handle: &DesktopHandle) -> bool {
+        self.ends.lock().unwrap().get(&handle.pid).is_some_and(|end| end.borrow().is_none())
+    }
+
+    async fn logoff(&self, _: &DesktopName, handle: &DesktopHandle, _: Duration) -> Result<(), HostError> {
+        self.end(handle, LogonEnd::Asked);
+        Ok(())
+    }
+
+    async fn message(
+        &self,
+        _: &DesktopName,
+        _: &DesktopHandle,
+        title: &str,
+        text: &str,
+    ) -> Result<(), HostError> {
+        self.messages.lock().unwrap().push(format!("{title}: {text}"));
+        Ok(())
+    }
+
+    async fn remove(&self, _: &DesktopName) -> Result<(), HostError> {
+        Ok(())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) host: Arc<FakeHost>,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+pub(crate) fn config() -> EngineConfig {
+    EngineConfig { attach_limit: Duration::from_millis(400), ..EngineConfig::default() }
+}
+
+impl World {
+    /// A deployment with alice and bob, and a collection `pool` of two desktops.
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let host = Arc::new(FakeHost {
+            name: HostName::new("host").unwrap(),
+            next_pid: AtomicI32::new(1),
+            ends: Mutex::default(),
+            may_start: watch::Sender::new(true),
+            fail_starts: false.into(),
+            messages: Mutex::default(),
+        });
+        let engine = engine(&dir, host.clone()).await;
+        for name in ["alice", "bob", "carol"] {
+            let account = Account {
+                user: user(name),
+                role: Role::User,
+                credentials: Credentials { password_hash: String::new(), sealed_nt_hash: None },
+                uid: 0,
+                created: Timestamp(0),
+            };
+            engine.store().insert_account(&account, 1000..=1010).await.unwrap();
+        }
+        let alias = openrdms_broker::CollectionAlias::new("pool").unwrap();
+        engine.create_collection(alias, "Pool".into(), 2, None).await.unwrap();
+        Self { engine, host, dir }
+    }
+
+    /// Another engine on the same store and host: the service was started anew.
+    pub(crate) async fn restarted(&self) -> Engine {
+        engine(&self.dir, self.host.clone()).await
+    }
+
+    pub(crate) async fn attach(&self, name: &str) -> Result<Client, Refusal> {
+        self.attach_to(name, Route::Default).await
+    }
+
+    pub(crate) async fn attach_to(&self, name: &str, route: Route) -> Result<Client, Refusal> {
+        let connection = ConnectionId(Uuid::new_v4());
+        let client = ClientFacts { machine: "PC".into(), width: 800, height: 600, ..ClientFacts::default() };
+        let request = AttachRequest { connection, user: user(name), route, client };
+        let admission = self.engine.attach(request).await?;
+        Ok(Client::new(admission))
+    }
+
+    pub(crate) async fn active(&self, name: &str) -> Client {
+        self.active_in(name, "pool").await
+    }
+
+    /// Attached to a collection that is named.
+    pub(crate) async fn active_in(&self, name: &str, alias: &str) -> Client {
+        let mut client = self.attach_to(name, Route::Collection(alias.to_owned())).await.unwrap();
+        client.admission.attachment.activated().await.unwrap();
+        client
+    }
+
+    pub(crate) async fn session(&self, uid: SessionUid) -> Session {
+        self.engine.store().session(uid).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn handle(&self, uid: SessionUid) -> DesktopHandle {
+        let session = self.session(uid).await;
+        self.engine.store().desktop(&session.desktop).await.unwrap().unwrap().handle.unwrap()
+    }
+}
+
+async fn engine(dir: &tempfile::TempDir, host: Arc<FakeHost>) -> Engine {
+    let store = SqliteStore::open(dir.path()).await.unwrap();
+    Engine::new(Arc::new(store), host, config())
+}
+
+pub(crate) fn user(name: &str) -> UserName {
+    UserName::new("TEST", name).unwrap()
+}
+
+/// The relay's part of a connection.
+pub(crate) struct Client {
+    pub(crate) session: SessionUid,
+    pub(crate) kill: KillSwitch,
+    pub(crate) admission: Admission,
+}
+
+impl Client {
+    fn new(admission: Admission) -> Self {
+        Self { session: admission.session, kill: admission.kill.clone(), admission }
+    }
+
+    /// Obeys the order to go, as a relay does, in the background.
+    pub(crate) fn obey(self) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(async move {
+            self.kill.wait().await;
+            self.admission.attachment.closed(ConnectionEnd::Ordered(Told::Told)).await;
+        })
+    }
+
+    /// The client's TCP goes away.
+    pub(crate) async fn goes_away(self) {
+        self.admission.attachment.closed(ConnectionEnd::ClientGone).await;
+    }
+}
+
+/// Waits until a condition holds; a test that waits for what never comes fails here.
+pub(crate) async fn until<F: Future<Output = bool>>(mut holds: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "what was waited for did not come");
+        tokio::time::sleep(Duration::from_millis(5)).await; // polls a condition
+    }
+}

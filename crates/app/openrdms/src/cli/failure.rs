@@ -1,0 +1,67 @@
+//! Why a command did not do it: a text that says what to do next, and an exit code.
+
+use openrdms_cim::{CimError, Kind};
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { exit: 1, message: message.into() }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: 2, message: message.into() }
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self { exit: 3, message: message.into() }
+    }
+
+    pub(crate) fn unreachable(message: impl Into<String>) -> Self {
+        Self { exit: 5, message: message.into() }
+    }
+}
+
+impl From<CimError> for Failure {
+    fn from(error: CimError) -> Self {
+        let exit = match error.kind {
+            Kind::Invalid | Kind::NotSupported | Kind::Bug => 1,
+            Kind::NotFound => 3,
+            Kind::Denied => 4,
+            Kind::Unavailable => 5,
+            Kind::Conflict => 6,
+            Kind::TimedOut => 7,
+        };
+        Self {
+            exit,
+            message: format!("{} ({})", error.message, error.code.name().unwrap_or("WBEM_E_FAILED")),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openrdms_cim::WmiCode;
+
+    #[test]
+    fn exit_codes_are_those_of_the_help() {
+        let exit = |code| Failure::from(CimError::new(code, "x")).exit;
+        assert_eq!(exit(WmiCode::WBEM_E_NOT_FOUND), 3);
+        assert_eq!(exit(WmiCode::WBEM_E_ACCESS_DENIED), 4);
+        assert_eq!(exit(WmiCode::WBEM_E_INVALID_OPERATION), 6);
+        assert_eq!(exit(WmiCode::WBEM_E_TIMED_OUT), 7);
+        assert_eq!(exit(WmiCode::WBEM_E_INVALID_PARAMETER), 1);
+    }
+}

@@ -1,0 +1,84 @@
+//! `openrdms user …`
+
+use super::args::{PasswordSource, RoleArg, UserCommand};
+use super::output::{Column, Output, confirm, text};
+use super::{Failure, Remote};
+use openrdms_cim::{ObjectPath, Params};
+use serde_json::json;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use zeroize::Zeroizing;
+
+const CLASS: &str = "OpenRDMS_User";
+
+const COLUMNS: &[Column] = &[
+    ("USER", |i| text(i.get("UserName"))),
+    ("DOMAIN", |i| text(i.get("DomainName"))),
+    ("ROLE", |i| text(i.get("Role"))),
+    ("UID", |i| text(i.get("Uid"))),
+    ("NLA", |i| if i.get("NlaReady").as_bool() == Some(true) { "yes".to_owned() } else { "no".to_owned() }),
+];
+
+pub(super) async fn run(command: &UserCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
+    let class = ObjectPath::class("root/openrdms", CLASS);
+    let account = |name: &str| {
+        let (domain, name) = name.split_once('\\').unwrap_or((remote.deployment(), name));
+        class.clone().with_key("DomainName", domain).with_key("UserName", name)
+    };
+    match command {
+        UserCommand::List => output.list(COLUMNS, &remote.list(CLASS, Vec::new()).await?),
+        UserCommand::Add { name, role, password } => {
+            let role = match role {
+                RoleArg::User => "user",
+                RoleArg::Admin => "admin",
+            };
+            let password = read_password(password)?;
+            let params = Params::default()
+                .with("UserName", name.as_str())
+                .with("Password", password.as_str())
+                .with("Role", role);
+            remote.invoke(&class, "AddUser", params, &[]).await?;
+            output.done(
+                &format!("user {name} is added"),
+                &[("UserName", json!(name)), ("Result", json!("added"))],
+            )
+        }
+        UserCommand::Passwd { name, password } => {
+            let password = read_password(password)?;
+            let params = Params::default().with("Password", password.as_str());
+            remote.invoke(&account(name), "SetPassword", params, &[]).await?;
+            output.done(
+                &format!("the password of {name} is set"),
+                &[("UserName", json!(name)), ("Result", json!("password set"))],
+            )
+        }
+        UserCommand::Delete { name, force } => {
+            confirm(&format!("Delete the account {name}? Its homes are kept."), *force)?;
+            remote.invoke(&account(name), "DeleteUser", Params::default(), &[]).await?;
+            output.done(
+                &format!("user {name} is deleted"),
+                &[("UserName", json!(name)), ("Result", json!("deleted"))],
+            )
+        }
+    }
+}
+
+/// A password longer than this is a mistake such as a file piped in.
+const MAX_PASSWORD: u64 = 1024;
+
+fn read_password(source: &PasswordSource) -> Result<Zeroizing<String>, Failure> {
+    if source.password_stdin {
+        let mut line = Zeroizing::new(String::new());
+        std::io::stdin().lock().take(MAX_PASSWORD).read_line(&mut line)?;
+        return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("there is no terminal to ask for the password on: use --password-stdin"));
+    }
+    let first = Zeroizing::new(rpassword::prompt_password("Password: ")?);
+    let again = Zeroizing::new(rpassword::prompt_password("Again: ")?);
+    if *first == *again {
+        Ok(first)
+    } else {
+        Err(Failure::failed("the two passwords differ; nothing was done"))
+    }
+}

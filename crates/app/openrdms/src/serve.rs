@@ -1,0 +1,268 @@
+//! `openrdms serve`: puts the parts together, opens the doors, and waits for signals.
+
+mod accounts;
+mod identity;
+
+use crate::config::Config;
+use accounts::Accounts;
+use anyhow::{Context as _, Result};
+use openrdms_auth::{KeepNtHash, LocalAccounts, NodeKey, PasswordChecker, Realm};
+use openrdms_broker::HostName;
+use openrdms_broker::ports::Store;
+use openrdms_engine::{Engine, EngineConfig};
+use openrdms_host_local::{LocalConfig, LocalHost, Network};
+use openrdms_management::{PeerPolicy, Server, Tls};
+use openrdms_rdms::Rdms;
+use openrdms_relay::{Relay, RelayConfig, SecurityPolicy, SharedIdentity, TlsIdentity};
+use openrdms_store::SqliteStore;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How many password checks may wait for a worker; more are shed.
+const WAITING_CHECKS: usize = 64;
+
+/// How long the stop waits for management methods that are running.
+const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Runs the service until it is told to stop.
+pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()> {
+    start_log(&config)?;
+    make_dir(&config.data_dir, 0o711)?;
+    let _only = lock(&config.data_dir)?;
+    let identity = identity::load(&config)?;
+    let https = Tls::new(identity.server_config()?);
+    let relay_identity = SharedIdentity::new(TlsIdentity::new(identity.chain, identity.key)?);
+
+    let sqlite = Arc::new(SqliteStore::open(&config.data_dir).await.context("opening the store")?);
+    let store: Arc<dyn Store> = sqlite.clone();
+    let host = Arc::new(local_host(&config)?);
+    let engine_config = EngineConfig { logoff_grace: config.local.logoff_grace, ..EngineConfig::default() };
+    let engine = Engine::new(store.clone(), host, engine_config);
+
+    let key = Arc::new(NodeKey::load_or_create(&config.data_dir.join("node.key"))?);
+    let workers = NonZeroUsize::new(config.accounts.password_workers).unwrap_or(NonZeroUsize::MIN);
+    let checker = PasswordChecker::new(workers, WAITING_CHECKS)?;
+    let keep = if config.accounts.keep_nt_hash { KeepNtHash::Sealed } else { KeepNtHash::Never };
+    let realm = Realm { deployment: config.deployment_name.clone(), computer: config.host_name.clone() };
+    let accounts = Arc::new(Accounts { local: LocalAccounts { store, key, checker, realm }, keep });
+
+    let last_uid = config.local.uid_first.saturating_add(config.local.uid_count - 1);
+    let rdms = Rdms::new(
+        engine.clone(),
+        accounts.clone(),
+        config.deployment_name.clone(),
+        config.local.uid_first..=last_uid,
+    )?;
+    let limits = openrdms_management::Config { machine: config.host_name.clone(), ..Default::default() };
+    let server = Server::new(Arc::new(rdms), accounts.clone(), limits);
+
+    // every door is open before anybody is told, and no door before the sessions are true
+    let (adopted, ended) = engine.recover().await.context("looking after the sessions of before")?;
+    if adopted + ended > 0 {
+        tracing::info!(adopted, ended, "sessions of before were looked after");
+    }
+    let doors = Doors::open(&config).await?;
+    let addresses = doors.addresses(&config)?;
+    let stop = CancellationToken::new();
+    let security = SecurityPolicy { nla: config.rdp.nla, tls: config.rdp.tls };
+    let mut relay_config = RelayConfig { security, ..RelayConfig::default() };
+    relay_config.limits.unauthenticated = config.rdp.max_handshakes;
+    let relay = Relay::new(relay_config, relay_identity.clone(), Arc::new(engine.clone()), accounts);
+    let mut tasks = doors.serve(&relay, &server, &https, &stop);
+
+    announce(&addresses, ready_file)?;
+    let outcome = tokio::select! {
+        outcome = signals(&config, &relay_identity, &https) => outcome,
+        ended = tasks.join_next() => Err(match ended {
+            Some(Ok(Err(error))) => error.context("a listener ended"),
+            _ => anyhow::anyhow!("a listener ended by itself"),
+        }),
+        () = sqlite.writer_ended() => Err(anyhow::anyhow!("the store's writer ended by itself")),
+    };
+    tracing::info!("stopping; desktops keep running");
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
+    // methods run on when their caller has gone: a logoff that was begun is finished and audited
+    if tokio::time::timeout(STOP_LIMIT, server.methods_ended()).await.is_err() {
+        tracing::warn!("methods were still running at the stop");
+    }
+    let _ = std::fs::remove_file(&config.management.socket);
+    outcome
+}
+
+fn start_log(config: &Config) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level).with_context(|| {
+        format!("[log] level: '{}' is not a filter such as info or debug", config.log.level)
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.log.json {
+        log.json().init()
+    } else {
+        log.with_ansi(false).init()
+    }
+    Ok(())
+}
+
+/// One service a data directory: two would both believe that they own the desktops.
+fn lock(data_dir: &Path) -> Result<std::fs::File> {
+    let path = data_dir.join("lock");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        anyhow::anyhow!(
+            "another openrdms serves {}: stop it, or choose another data directory",
+            data_dir.display()
+        )
+    })?;
+    Ok(file)
+}
+
+/// Makes a directory and its parents, and sets the mode of the last one.
+pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    let make = || {
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+    };
+    make().with_context(|| format!("making the directory {}", path.display()))
+}
+
+fn local_host(config: &Config) -> Result<LocalHost> {
+    let binary = std::env::current_exe().context("finding the program's own file")?;
+    let name = HostName::new(&config.host_name)?;
+    let mut local = LocalConfig::new(name, config.data_dir.clone(), binary);
+    if !config.local.session_command.is_empty() {
+        local.session_command.clone_from(&config.local.session_command);
+    }
+    local.network = if config.local.outbound_network { Network::Outbound } else { Network::None };
+    local.max_starting = config.local.max_starting;
+    local.start_timeout = config.local.start_timeout;
+    local.grace = config.local.logoff_grace;
+    local.build().context("local desktops cannot be had")
+}
+
+/// The listeners, open and not yet served.
+struct Doors {
+    rdp: Vec<TcpListener>,
+    http: Option<TcpListener>,
+    https: Option<TcpListener>,
+    socket: UnixListener,
+}
+
+impl Doors {
+    async fn open(config: &Config) -> Result<Self> {
+        let mut rdp = Vec::new();
+        for address in &config.rdp.listen {
+            rdp.push(listen(*address).await?);
+        }
+        let mut optional = [None, None];
+        for (door, address) in optional.iter_mut().zip([config.management.http, config.management.https]) {
+            if let Some(address) = address {
+                *door = Some(listen(address).await?);
+            }
+        }
+        let [http, https] = optional;
+        Ok(Self { rdp, http, https, socket: listen_unix(&config.management.socket)? })
+    }
+
+    fn addresses(&self, config: &Config) -> Result<serde_json::Value> {
+        let of = |listener: &Option<TcpListener>, scheme: &str| -> Result<Option<String>> {
+            let Some(listener) = listener else { return Ok(None) };
+            Ok(Some(format!("{scheme}://{}/wsman", listener.local_addr()?)))
+        };
+        let rdp = self.rdp.first().map(TcpListener::local_addr).transpose()?.map(|a| a.to_string());
+        Ok(serde_json::json!({
+            "rdp": rdp,
+            "wsman_http": of(&self.http, "http")?,
+            "wsman_https": of(&self.https, "https")?,
+            "socket": config.management.socket,
+        }))
+    }
+
+    fn serve(
+        self,
+        relay: &Relay,
+        server: &Server,
+        tls: &Tls,
+        stop: &CancellationToken,
+    ) -> JoinSet<Result<()>> {
+        let mut tasks = JoinSet::new();
+        for listener in self.rdp {
+            let (relay, stop) = (relay.clone(), stop.child_token());
+            tasks.spawn(async move {
+                relay.serve(listener, stop).await;
+                Ok(())
+            });
+        }
+        for (listener, tls) in [(self.http, None), (self.https, Some(tls.clone()))] {
+            let Some(listener) = listener else { continue };
+            let (server, stop) = (server.clone(), stop.child_token());
+            tasks.spawn(async move { Ok(server.serve_tcp(listener, tls, stop).await?) });
+        }
+        let (server, stop) = (server.clone(), stop.child_token());
+        let policy: PeerPolicy = Arc::new(accounts::socket_peer);
+        tasks.spawn(async move { Ok(server.serve_unix(self.socket, policy, stop).await?) });
+        tasks
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let opened = if address.is_ipv6() { listen_v6_only(address) } else { TcpListener::bind(address).await };
+    opened.with_context(|| format!("listening on {address}"))
+}
+
+/// `[::]` without the IPv4 addresses, so that it can stand beside `0.0.0.0`.
+fn listen_v6_only(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None)?;
+    socket.set_only_v6(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn listen_unix(path: &Path) -> Result<UnixListener> {
+    // a socket that a killed service left; the lock says that no living one owns it
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn announce(addresses: &serde_json::Value, ready_file: Option<&Path>) -> Result<()> {
+    tracing::info!(%addresses, "ready");
+    if let Some(path) = ready_file {
+        identity::write_private(path, addresses.to_string().as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT; SIGHUP reads the certificate again.
+async fn signals(config: &Config, relay: &SharedIdentity, https: &Tls) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => match reload(config, relay, https) {
+                Ok(()) => tracing::info!("the certificate was read again"),
+                Err(error) => tracing::error!(error = format!("{error:#}"), "the old certificate stays"),
+            },
+        }
+    }
+}
+
+fn reload(config: &Config, relay: &SharedIdentity, https: &Tls) -> Result<()> {
+    let identity = identity::load(config)?;
+    https.replace(identity.server_config()?);
+    relay.replace(TlsIdentity::new(identity.chain, identity.key)?);
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Local accounts, as each door asks for them: the relay (TLS and NLA), the management interface (Basic, the
+//! Unix socket) and the provider that sets passwords.
+
+use openrdms_auth::{Acceptor, CheckError, KeepNtHash, LocalAccounts, PasswordError, Step};
+use openrdms_broker::{Account, Credentials, Role, UserName};
+use openrdms_cim::Principal;
+use openrdms_management::{AuthFailure, Authenticate};
+use openrdms_relay::{Authenticator, Credssp, CredsspFailure, CredsspStep, LogonFailure};
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::net::unix::UCred;
+use zeroize::Zeroizing;
+
+/// Proves users against the store.
+pub(crate) struct Accounts {
+    pub(crate) local: LocalAccounts,
+    pub(crate) keep: KeepNtHash,
+}
+
+impl Accounts {
+    /// The account, if the password is its own.
+    async fn prove(
+        &self,
+        domain: &str,
+        name: &str,
+        password: Zeroizing<String>,
+    ) -> Result<Account, LogonFailure> {
+        match self.local.check(domain, name, password).await {
+            Ok(Some(account)) => Ok(account),
+            Ok(None) => Err(LogonFailure::Denied),
+            Err(CheckError::Password(PasswordError::Busy)) => Err(LogonFailure::Busy),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "a logon cannot be checked");
+                Err(LogonFailure::Unavailable)
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Authenticator for Accounts {
+    async fn password(
+        &self,
+        domain: &str,
+        user: &str,
+        password: Zeroizing<String>,
+        peer: IpAddr,
+    ) -> Result<UserName, LogonFailure> {
+        let proved = self.prove(domain, user, password).await;
+        if let Err(failure) = &proved {
+            tracing::warn!(%peer, user, %failure, "logon refused");
+        }
+        proved.map(|account| account.user)
+    }
+
+    fn credssp(&self, public_key: &[u8], peer: IpAddr) -> Box<dyn Credssp> {
+        let lookup = Arc::new(self.local.clone());
+        let acceptor = Acceptor::new(public_key.to_vec(), lookup, self.local.realm.clone());
+        Box::new(Nla { acceptor, peer })
+    }
+}
+
+struct Nla {
+    acceptor: Acceptor,
+    peer: IpAddr,
+}
+
+#[async_trait::async_trait]
+impl Credssp for Nla {
+    async fn step(&mut self, ts_request: &[u8]) -> Result<CredsspStep, CredsspFailure> {
+        match self.acceptor.step(ts_request).await {
+            Ok(Step::Reply(reply)) => Ok(CredsspStep::Reply(reply)),
+            Ok(Step::Done { reply, user }) => Ok(CredsspStep::Done { reply, user }),
+            Err(failure) => {
+                tracing::warn!(peer = %self.peer, user = failure.claimed, kind = ?failure.kind, %failure,
+                    "logon refused");
+                Err(CredsspFailure { reply: failure.reply, message: failure.message })
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Authenticate for Accounts {
+    async fn basic(
+        &self,
+        user: &str,
+        password: Zeroizing<String>,
+        from: &str,
+    ) -> Result<Principal, AuthFailure> {
+        match self.prove("", user, password).await {
+            Ok(account) => {
+                let admin = match account.role {
+                    Role::Admin => true,
+                    Role::User => false,
+                };
+                Ok(Principal { name: account.user.to_string(), admin, from: from.to_owned() })
+            }
+            Err(LogonFailure::Denied) => {
+                tracing::warn!(from, user, "management logon refused");
+                Err(AuthFailure::Denied)
+            }
+            Err(LogonFailure::Busy | LogonFailure::Unavailable) => Err(AuthFailure::Unavailable),
+        }
+    }
+}
+
+/// Who may use the Unix socket: root and the service's own account. A desktop's uid is neither.
+pub(crate) fn socket_peer(peer: &UCred) -> Result<Principal, AuthFailure> {
+    let own = rustix::process::geteuid().as_raw();
+    if peer.uid() == 0 || peer.uid() == own {
+        let name = format!("uid:{}", peer.uid());
+        return Ok(Principal { name, admin: true, from: "local socket".to_owned() });
+    }
+    tracing::warn!(uid = peer.uid(), "the local socket was refused");
+    Err(AuthFailure::Denied)
+}
+
+/// The provider's way to a new password.
+#[async_trait::async_trait]
+impl openrdms_rdms::Passwords for Accounts {
+    async fn credentials(
+        &self,
+        user: &UserName,
+        password: Zeroizing<String>,
+    ) -> Result<Credentials, String> {
+        self.local
+            .checker
+            .make_credentials(self.local.key.clone(), user.clone(), password, self.keep)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,75 @@
+//! The certificate of this node's doors: the configured one, or a self-signed one made at first start.
+
+use crate::config::Config;
+use anyhow::{Context as _, Result};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A chain and its key.
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// For HTTPS.
+    pub(crate) fn server_config(&self) -> Result<Arc<rustls::ServerConfig>> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_no_client_auth()
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .context("certificate and private key do not go together")?;
+        Ok(Arc::new(config))
+    }
+}
+
+/// Reads the identity; makes one where none is configured and none was made yet.
+pub(crate) fn load(config: &Config) -> Result<Identity> {
+    let (certificate, key) = match (&config.rdp.certificate, &config.rdp.private_key) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        _ => own(config)?,
+    };
+    let chain = CertificateDer::pem_file_iter(&certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("reading the certificate {}", certificate.display()))?;
+    anyhow::ensure!(!chain.is_empty(), "{} holds no certificate", certificate.display());
+    let key = PrivateKeyDer::from_pem_file(&key)
+        .with_context(|| format!("reading the private key {}", key.display()))?;
+    Ok(Identity { chain, key })
+}
+
+fn own(config: &Config) -> Result<(PathBuf, PathBuf)> {
+    let dir = config.data_dir.join("tls");
+    let (certificate, key) = (dir.join("certificate.pem"), dir.join("private-key.pem"));
+    if !certificate.exists() || !key.exists() {
+        super::make_dir(&dir, 0o700)?;
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).context("making a key")?;
+        let names = vec![config.host_name.clone(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = rcgen::CertificateParams::new(names).context("making a certificate")?;
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, config.host_name.clone());
+        let made = params.self_signed(&pair).context("making a certificate")?;
+        write_private(&key, pair.serialize_pem().as_bytes())?;
+        write_private(&certificate, made.pem().as_bytes())?;
+        tracing::info!(certificate = %certificate.display(), "a self-signed certificate was made");
+    }
+    Ok((certificate, key))
+}
+
+/// Writes a file of mode 0600 so that it is whole or not there.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&draft, path)
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}

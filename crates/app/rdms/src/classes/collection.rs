@@ -1,0 +1,83 @@
+//! `OpenRDMS_Collection`: sets of desktops offered under one alias.
+
+use super::session::datetime;
+use crate::error::{MethodError, fault};
+use crate::provider::{Call, Context, Provider, Query, admin_only};
+use openrdms_broker::ports::SessionFilter;
+use openrdms_broker::{Collection, CollectionAlias};
+use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
+use openrdms_engine::EngineError;
+
+pub(crate) struct OpenRdmsCollection;
+
+#[async_trait::async_trait]
+impl Provider for OpenRdmsCollection {
+    fn serves(&self) -> (&'static str, &'static str) {
+        ("root/openrdms", "OpenRDMS_Collection")
+    }
+
+    async fn enumerate(&self, cx: &Context, query: &Query<'_>) -> Result<Listing, CimError> {
+        admin_only(query.who)?;
+        let mut instances = Vec::new();
+        for collection in cx.engine.store().collections().await.map_err(fault)? {
+            instances.push(instance(cx, query.class, &collection).await?);
+        }
+        Ok(Listing { instances, next: None })
+    }
+
+    async fn get(
+        &self,
+        cx: &Context,
+        who: &Principal,
+        class: &Class,
+        path: &ObjectPath,
+    ) -> Result<Instance, CimError> {
+        admin_only(who)?;
+        let alias = path.key("Alias").and_then(Value::as_str).unwrap_or_default();
+        let found = cx.engine.store().collection(alias).await.map_err(fault)?;
+        let collection = found.ok_or_else(|| fault(EngineError::NotFound("collection")))?;
+        instance(cx, class, &collection).await
+    }
+
+    async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        admin_only(call.who)?;
+        match call.method {
+            "CreateCollection" => create(cx, call).await,
+            "DeleteCollection" => {
+                let alias = call.path.key("Alias").and_then(Value::as_str).unwrap_or_default();
+                call.audit.target = alias.to_owned();
+                Ok(cx.engine.delete_collection(alias).await?)
+            }
+            _ => Err(crate::dispatch::no_method(call)),
+        }
+    }
+}
+
+async fn create(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+    let text = call.params.required_string("Alias")?;
+    call.audit.target = text.to_owned();
+    let alias = CollectionAlias::new(text)
+        .map_err(|error| CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, error.to_string()))?;
+    let display_name = call.params.string("DisplayName")?.unwrap_or(text).to_owned();
+    let size = call.params.uint32("Size")?.unwrap_or(1);
+    let users = match call.params.strings("Users")? {
+        Some(names) => Some(names.into_iter().map(|name| cx.parse_user(name)).collect::<Result<_, _>>()?),
+        None => None,
+    };
+    Ok(cx.engine.create_collection(alias, display_name, size, users).await?)
+}
+
+async fn instance(cx: &Context, class: &Class, collection: &Collection) -> Result<Instance, CimError> {
+    let filter = SessionFilter { collection: Some(collection.alias.clone()), ..SessionFilter::default() };
+    let sessions = cx.engine.store().count_sessions(&filter).await.map_err(fault)?;
+    let users = collection.users.as_ref().map_or(Value::Null, |users| {
+        Value::Array(users.iter().map(|user| Value::from(user.to_string())).collect())
+    });
+    Ok(Instance::of(class)
+        .with("Alias", collection.alias.as_str())
+        .with("DisplayName", collection.display_name.as_str())
+        .with("Size", collection.size)
+        .with("Users", users)
+        .with("Created", datetime(collection.created))
+        .with("SessionCount", sessions))
+}

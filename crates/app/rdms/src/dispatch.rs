@@ -1,0 +1,224 @@
+//! The dispatch that every front end calls.
+
+use crate::classes;
+use crate::error::{MethodError, fault};
+use crate::provider::{Call, Context, Noted, Passwords, Provider, Query};
+use openrdms_broker::{AuditRecord, Outcome};
+use openrdms_cim::path::canonical_namespace;
+use openrdms_cim::repository::RepositoryError;
+use openrdms_cim::{
+    CimError, CimService, Class, Enumeration, Instance, Limits, Listing, MethodResult, ObjectPath, Params,
+    Principal, Repository, Value, WmiCode,
+};
+use openrdms_engine::{Engine, Expected};
+
+/// Microsoft's classes, and ours.
+const SCHEMAS: [(&str, &str); 2] = [
+    ("root/cimv2/rdms", include_str!("../../../../schema/RDManagement.mof")),
+    ("root/openrdms", include_str!("../../../../schema/OpenRDMS.mof")),
+];
+
+/// In Microsoft's classes most failures are return values; ours answer every failure as a fault, which
+/// carries a text.
+const OURS: &str = "root/openrdms";
+
+/// Serves the classes of `schema/*.mof`.
+pub struct Rdms {
+    context: Context,
+    repository: Repository,
+    providers: Vec<Box<dyn Provider>>,
+}
+
+/// The schema and the providers do not fit together: a bug that no start survives.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// A schema file does not parse.
+    #[error("the built-in schema cannot be read: {0}")]
+    Mof(#[from] RepositoryError),
+    /// A class without a provider, or the reverse.
+    #[error("class {0} and its provider do not fit")]
+    Unserved(String),
+}
+
+/// The classes of `schema/*.mof`; clients read answers by them.
+///
+/// # Errors
+/// When a schema file does not parse.
+pub fn repository() -> Result<Repository, SchemaError> {
+    let mut repository = Repository::default();
+    for (namespace, text) in SCHEMAS {
+        for diagnostic in repository.load(namespace, text)? {
+            tracing::warn!(namespace, ?diagnostic, "the built-in schema");
+        }
+    }
+    Ok(repository)
+}
+
+impl Rdms {
+    /// Loads the schema and puts the providers behind it.
+    ///
+    /// # Errors
+    /// When a schema file does not parse, or classes and providers are not one to one.
+    pub fn new(
+        engine: Engine,
+        passwords: std::sync::Arc<dyn Passwords>,
+        deployment: String,
+        uids: std::ops::RangeInclusive<u32>,
+    ) -> Result<Self, SchemaError> {
+        let repository = repository()?;
+        let providers = classes::all();
+        for provider in &providers {
+            let (namespace, class) = provider.serves();
+            repository.class(namespace, class).map_err(|_| SchemaError::Unserved(class.to_owned()))?;
+        }
+        let rdms = Self { context: Context { engine, passwords, deployment, uids }, repository, providers };
+        for (namespace, _) in SCHEMAS {
+            for class in rdms.repository.classes(namespace) {
+                rdms.provider(class).map_err(|_| SchemaError::Unserved(class.name.clone()))?;
+            }
+        }
+        Ok(rdms)
+    }
+
+    fn provider(&self, class: &Class) -> Result<&dyn Provider, CimError> {
+        self.providers
+            .iter()
+            .find(|p| p.serves() == (class.namespace.as_str(), class.name.as_str()))
+            .map(|p| &**p)
+            .ok_or_else(|| {
+                CimError::new(WmiCode::WBEM_E_NOT_SUPPORTED, format!("{} has no provider", class.name))
+            })
+    }
+
+    fn class(&self, path: &ObjectPath) -> Result<&Class, CimError> {
+        self.repository.class(&canonical_namespace(&path.namespace), &path.class)
+    }
+
+    async fn audit(&self, call: &Call<'_>, class: &Class, outcome: &Result<(), MethodError>) {
+        let Noted { target, subject, detail } = &call.audit;
+        let (outcome, detail) = match outcome {
+            Ok(()) => (Outcome::Done, detail.clone()),
+            Err(failed) => (Outcome::Failed(failed.error.code.0), failed.error.message.clone()),
+        };
+        let record = AuditRecord {
+            at: self.context.engine.now(),
+            actor: call.who.name.clone(),
+            from: call.who.from.clone(),
+            action: format!("{}.{}", class.name, call.method),
+            target: if target.is_empty() { call.path.to_string() } else { target.clone() },
+            subject: subject.clone(),
+            outcome,
+            detail,
+        };
+        tracing::info!(actor = record.actor, from = record.from, action = record.action, target = record.target,
+            outcome = ?record.outcome, "management call");
+        if let Err(error) = self.context.engine.store().append_audit(&record).await {
+            tracing::error!(%error, "an audit record was not written");
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl CimService for Rdms {
+    fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    async fn enumerate(
+        &self,
+        who: &Principal,
+        what: &Enumeration,
+        after: Option<&str>,
+        limits: Limits,
+    ) -> Result<Listing, CimError> {
+        let class = self.class(&what.class)?;
+        let filters: Vec<_> = what
+            .equals
+            .iter()
+            .map(|(name, text)| match class.property(name) {
+                Some(property) => Ok((property, text)),
+                None => Err(CimError::new(
+                    WmiCode::WBEM_E_INVALID_QUERY,
+                    format!("{} has no property '{name}'", class.name),
+                )),
+            })
+            .collect::<Result<_, _>>()?;
+        let provider = self.provider(class)?;
+        let mut after = after.map(str::to_owned);
+        loop {
+            let query = Query { who, class, equals: &what.equals, after: after.as_deref(), limits };
+            let mut listing = provider.enumerate(&self.context, &query).await?;
+            listing.instances.retain(|instance| {
+                filters
+                    .iter()
+                    .all(|(property, text)| instance.get(&property.name).matches_text(property.ty, text))
+            });
+            if !listing.instances.is_empty() || listing.next.is_none() {
+                return Ok(listing);
+            }
+            after = listing.next;
+        }
+    }
+
+    async fn get(&self, who: &Principal, path: &ObjectPath) -> Result<Instance, CimError> {
+        let class = self.class(path)?;
+        self.provider(class)?.get(&self.context, who, class, path).await
+    }
+
+    async fn invoke(
+        &self,
+        who: &Principal,
+        path: &ObjectPath,
+        method: &str,
+        params: Params,
+        options: &[(String, String)],
+    ) -> Result<MethodResult, CimError> {
+        let class = self.class(path)?;
+        let declared = class.method(method).ok_or_else(|| {
+            CimError::new(WmiCode::WBEM_E_INVALID_METHOD, format!("{} has no method '{method}'", class.name))
+        })?;
+        if let Some((name, _)) =
+            params.0.iter().find(|(name, _)| !declared.parameter(name).is_some_and(|p| p.is_in()))
+        {
+            return Err(CimError::new(
+                WmiCode::WBEM_E_INVALID_METHOD_PARAMETERS,
+                format!("{}.{} has no parameter '{name}'", class.name, declared.name),
+            ));
+        }
+        if path.keys.is_empty() && !declared.is_static() {
+            return Err(CimError::new(
+                WmiCode::WBEM_E_INVALID_OBJECT_PATH,
+                format!("{}.{} is called on an instance: its keys are missing", class.name, declared.name),
+            ));
+        }
+        let option = |name: &str| {
+            options.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+        };
+        let mut call = Call {
+            who,
+            path,
+            method: &declared.name,
+            params: &params,
+            expected: Expected { user: option("ExpectedUser"), state: option("ExpectedState") },
+            audit: Noted::default(),
+        };
+        let outcome = self.provider(class)?.invoke(&self.context, &mut call).await;
+        self.audit(&call, class, &outcome).await;
+        let code = match outcome {
+            Ok(()) => 0,
+            Err(failed) if failed.fault || class.namespace == OURS => return Err(failed.error),
+            Err(failed) => failed.error.code.0,
+        };
+        Ok(MethodResult { return_value: Value::Uint32(code), out: Params::default() })
+    }
+}
+
+/// Reads one page of anything the store pages by a text cursor.
+pub(crate) fn limit(limits: Limits) -> u32 {
+    u32::try_from(limits.max_elements.clamp(1, 1000)).unwrap_or(1000)
+}
+
+/// For providers of classes without methods.
+pub(crate) fn no_method(call: &Call<'_>) -> MethodError {
+    fault(openrdms_engine::EngineError::Invalid(format!("there is no method '{}'", call.method))).into()
+}

@@ -1,0 +1,100 @@
+//! What a class's provider does, and what it is told of the call.
+
+use crate::error::MethodError;
+use openrdms_broker::{Credentials, UserName};
+use openrdms_cim::{CimError, Class, Instance, Limits, Listing, ObjectPath, Params, Principal, WmiCode};
+use openrdms_engine::{Engine, Expected};
+use zeroize::Zeroizing;
+
+/// Makes credentials of passwords; the binary gives the providers one that hashes.
+#[async_trait::async_trait]
+pub trait Passwords: Send + Sync + 'static {
+    /// Credentials for a user's new password, or why it is not acceptable (for people).
+    async fn credentials(&self, user: &UserName, password: Zeroizing<String>) -> Result<Credentials, String>;
+}
+
+/// What every provider may use.
+pub(crate) struct Context {
+    pub(crate) engine: Engine,
+    pub(crate) passwords: std::sync::Arc<dyn Passwords>,
+    /// The domain of local accounts.
+    pub(crate) deployment: String,
+    /// The range that unprivileged uids are given from.
+    pub(crate) uids: std::ops::RangeInclusive<u32>,
+}
+
+/// One listing as the provider sees it.
+pub(crate) struct Query<'a> {
+    pub(crate) who: &'a Principal,
+    pub(crate) class: &'a Class,
+    pub(crate) equals: &'a [(String, String)],
+    pub(crate) after: Option<&'a str>,
+    pub(crate) limits: Limits,
+}
+
+/// One method call as the provider sees it.
+pub(crate) struct Call<'a> {
+    pub(crate) who: &'a Principal,
+    pub(crate) path: &'a ObjectPath,
+    pub(crate) method: &'a str,
+    pub(crate) params: &'a Params,
+    pub(crate) expected: Expected,
+    /// What the audit trail says of it: filled as soon as it is known.
+    pub(crate) audit: Noted,
+}
+
+/// The provider's part of an audit record.
+#[derive(Default)]
+pub(crate) struct Noted {
+    pub(crate) target: String,
+    pub(crate) subject: String,
+    pub(crate) detail: String,
+}
+
+/// One class.
+#[async_trait::async_trait]
+pub(crate) trait Provider: Send + Sync {
+    /// The class's name and namespace.
+    fn serves(&self) -> (&'static str, &'static str);
+
+    /// A page of instances; `equals` may be used to choose rows early, the dispatch filters again.
+    async fn enumerate(&self, cx: &Context, query: &Query<'_>) -> Result<Listing, CimError>;
+
+    /// One instance.
+    async fn get(
+        &self,
+        cx: &Context,
+        who: &Principal,
+        class: &Class,
+        path: &ObjectPath,
+    ) -> Result<Instance, CimError>;
+
+    /// A method whose name, parameters and staticness the schema has confirmed.
+    async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError>;
+}
+
+impl Context {
+    /// The principal as a user of the deployment, for their own sessions; `None` for `uid:0` and the like.
+    pub(crate) fn user_of(who: &Principal) -> Option<UserName> {
+        let (domain, name) = who.name.split_once('\\')?;
+        UserName::new(domain, name).ok()
+    }
+
+    /// A user named by an administrator: `name`, or `domain\name`.
+    pub(crate) fn parse_user(&self, text: &str) -> Result<UserName, CimError> {
+        let (domain, name) = text.split_once('\\').unwrap_or((&self.deployment, text));
+        UserName::new(domain, name)
+            .map_err(|error| CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, error.to_string()))
+    }
+}
+
+/// Denies what only administrators may see or do.
+pub(crate) fn admin_only(who: &Principal) -> Result<(), CimError> {
+    if who.admin {
+        return Ok(());
+    }
+    Err(CimError::new(
+        WmiCode::WBEM_E_ACCESS_DENIED,
+        format!("{} may not do this: it takes the role admin", who.name),
+    ))
+}

@@ -1,0 +1,22 @@
+//! The heart of OpenRDMS: what a collection, a desktop, a session and an account are, how a session
+//! moves, and the ports through which the outside is reached.
+//!
+//! This crate does no I/O, reads no clock and draws no random numbers: `now` and fresh ids are arguments.
+//! It speaks no protocol. It must never grow a dependency on a runtime.
+
+pub mod account;
+pub mod audit;
+pub mod client;
+pub mod desktop;
+pub mod ids;
+pub mod ports;
+pub mod session;
+pub mod time;
+
+pub use account::{Account, Credentials, Role};
+pub use audit::{AuditRecord, Outcome};
+pub use client::{ClientFacts, Route};
+pub use desktop::{Collection, Desktop, DesktopHandle, Endpoint};
+pub use ids::{CollectionAlias, ConnectionId, DesktopName, HostName, IdError, SessionUid, UserName};
+pub use session::{Session, State};
+pub use time::Timestamp;

@@ -1,0 +1,10 @@
+//! The ports: what the broker needs from the store and from hosts, and what it offers to the relay.
+//! Adapters live in `crates/edge`; they know these traits and not each other.
+
+pub mod front;
+pub mod host;
+pub mod store;
+
+pub use front::{Admission, AttachRequest, Attached, Attachment, Front, KillSwitch, Refusal, Told};
+pub use host::{Host, HostError, LogonEnd, Prepared, StartDesktop};
+pub use store::{Page, SessionCursor, SessionFilter, Store, StoreError};

@@ -1,0 +1,114 @@
+//! The Host port: a machine that runs desktops.
+
+use crate::{CollectionAlias, DesktopHandle, DesktopName, HostName, UserName};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Why a host could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// Too much is going on already; the same call may succeed later.
+    #[error("the host has no room: {0}")]
+    Busy(String),
+    /// The desktop is not running.
+    #[error("the desktop is not running")]
+    NotRunning,
+    /// This kind of host cannot do it at all.
+    #[error("this kind of host cannot {0}")]
+    NotSupported(&'static str),
+    /// What was asked for is not acceptable.
+    #[error("{0}")]
+    Invalid(String),
+    /// It took longer than allowed.
+    #[error("the host did not {what} within {limit:?}")]
+    TimedOut {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        limit: Duration,
+    },
+    /// It was tried and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A desktop that is named, admitted and has its certificate, and waits for its first logon.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// SHA-256 of the DER of the desktop's certificate.
+    pub certificate_sha256: [u8; 32],
+}
+
+/// What starting a desktop takes.
+#[derive(Clone, Debug)]
+pub struct StartDesktop {
+    /// The desktop.
+    pub desktop: DesktopName,
+    /// Its collection: a home belongs to a user and a collection.
+    pub collection: CollectionAlias,
+    /// The user who is logging on.
+    pub user: UserName,
+    /// The unprivileged uid (and gid) that everything in the desktop runs as.
+    pub uid: u32,
+    /// The size the first client asked for, in pixels.
+    pub size: (u16, u16),
+}
+
+/// How a logon ended, as the host knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogonEnd {
+    /// The session command ended: the user logged off.
+    LoggedOff,
+    /// It was logged off by `Host::logoff`.
+    Asked,
+    /// A part of the desktop failed; the text is for operators.
+    Failed(String),
+    /// The desktop is gone and left no word.
+    Vanished,
+}
+
+/// A machine that runs desktops. All calls are safe to repeat; dropping a future cancels the waiting,
+/// never half of the work.
+#[async_trait::async_trait]
+pub trait Host: Send + Sync + 'static {
+    /// The host's name (`VMHostName`).
+    fn name(&self) -> &HostName;
+
+    /// The current boot of that machine.
+    fn boot_id(&self) -> &str;
+
+    /// Names a desktop and makes its certificate; keeps what is there already.
+    async fn prepare(&self, desktop: &DesktopName) -> Result<Prepared, HostError>;
+
+    /// Starts a desktop for a user. Returns when its RDP server accepts connections. If it is running
+    /// already for the same uid, returns that one's handle.
+    async fn start(&self, start: StartDesktop) -> Result<DesktopHandle, HostError>;
+
+    /// Resolves when the desktop of this handle is no longer running; at once if it is not. The handle
+    /// may be of an earlier process of ours: it is adopted.
+    async fn ended(&self, desktop: &DesktopName, handle: &DesktopHandle) -> LogonEnd;
+
+    /// Whether the desktop of this handle is running.
+    async fn running(&self, handle: &DesktopHandle) -> bool;
+
+    /// Asks the session's programs to end, kills them after `grace`, and returns when all have ended.
+    /// A desktop that is not running counts as ended.
+    async fn logoff(
+        &self,
+        desktop: &DesktopName,
+        handle: &DesktopHandle,
+        grace: Duration,
+    ) -> Result<(), HostError>;
+
+    /// Shows a message on the desktop's screen; returns when the window is mapped and drawn.
+    async fn message(
+        &self,
+        desktop: &DesktopName,
+        handle: &DesktopHandle,
+        title: &str,
+        text: &str,
+    ) -> Result<(), HostError>;
+
+    /// Forgets a desktop that is not running. Homes are kept.
+    async fn remove(&self, desktop: &DesktopName) -> Result<(), HostError>;
+}

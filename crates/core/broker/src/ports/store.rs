@@ -1,0 +1,188 @@
+//! The Store port: the only truth that survives.
+
+use crate::{
+    Account, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, HostName,
+    Session, SessionUid, State, UserName, ids,
+};
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A row with that key, or one that a unique index forbids beside it, is there already.
+    #[error("{0} already exists")]
+    Conflict(&'static str),
+    /// The row changed since it was read: read it again and decide again.
+    #[error("the row changed meanwhile")]
+    Stale,
+    /// No such row.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The store cannot be reached or written now.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// A row does not read back as what was written.
+    #[error("the store holds a row that cannot be read: {0}")]
+    Corrupt(String),
+}
+
+impl From<ids::IdError> for StoreError {
+    fn from(error: ids::IdError) -> Self {
+        StoreError::Corrupt(error.to_string())
+    }
+}
+
+/// Where a page of sessions ended: they are listed by host and session id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionCursor {
+    /// The last row's host.
+    pub host: HostName,
+    /// The last row's session id.
+    pub session_id: u32,
+}
+
+/// Which sessions to list. Ended ones never are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Only this user's.
+    pub user: Option<UserName>,
+    /// Only this collection's.
+    pub collection: Option<CollectionAlias>,
+    /// Only this host's.
+    pub host: Option<HostName>,
+}
+
+/// Part of a list, and where to go on (`None`: that was all).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Where the next page begins.
+    pub next: Option<C>,
+}
+
+/// A session that does not have its `SessionId` yet.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Its key.
+    pub uid: SessionUid,
+    /// The desktop, already reserved by nobody: the unique index decides.
+    pub desktop: DesktopName,
+    /// The host that runs the desktop.
+    pub host: HostName,
+    /// That host's boot.
+    pub boot_id: String,
+    /// The collection.
+    pub collection: CollectionAlias,
+    /// The user.
+    pub user: UserName,
+    /// When.
+    pub created: crate::Timestamp,
+    /// The first state.
+    pub state: State,
+}
+
+/// The only truth that survives. Writes return when they are durable.
+#[async_trait::async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Inserts a session, giving it the host's next `SessionId` and generation 1.
+    /// `Conflict("session of this user")` or `Conflict("session in this desktop")` where a live one is.
+    async fn insert_session(&self, new: NewSession) -> Result<Session, StoreError>;
+
+    /// Replaces a session's row if it still has generation `session.generation`; answers the row with
+    /// the next generation, or `Stale`.
+    async fn update_session(&self, session: &Session) -> Result<Session, StoreError>;
+
+    /// A session by key, ended or not.
+    async fn session(&self, uid: SessionUid) -> Result<Option<Session>, StoreError>;
+
+    /// A session that has not ended, by host and id; the host name compares without case.
+    async fn session_by_id(&self, host: &str, session_id: u32) -> Result<Option<Session>, StoreError>;
+
+    /// The user's live session (Starting, Active, Disconnected or LoggingOff) in a collection.
+    async fn live_session(
+        &self,
+        user: &UserName,
+        collection: &CollectionAlias,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// A page of the sessions that have not ended.
+    async fn sessions(
+        &self,
+        filter: &SessionFilter,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> Result<Page<Session, SessionCursor>, StoreError>;
+
+    /// How many sessions of this filter have not ended.
+    async fn count_sessions(&self, filter: &SessionFilter) -> Result<u32, StoreError>;
+
+    /// The live session in a desktop.
+    async fn session_in_desktop(&self, desktop: &DesktopName) -> Result<Option<Session>, StoreError>;
+
+    /// Inserts a collection and its desktops, all or nothing.
+    async fn insert_collection(
+        &self,
+        collection: &Collection,
+        desktops: &[Desktop],
+    ) -> Result<(), StoreError>;
+
+    /// A collection; the alias compares without case.
+    async fn collection(&self, alias: &str) -> Result<Option<Collection>, StoreError>;
+
+    /// All collections by alias: there are few.
+    async fn collections(&self) -> Result<Vec<Collection>, StoreError>;
+
+    /// Deletes a collection and its desktops; `Conflict("session in this collection")` while one lives.
+    async fn delete_collection(&self, alias: &CollectionAlias) -> Result<(), StoreError>;
+
+    /// A desktop.
+    async fn desktop(&self, name: &DesktopName) -> Result<Option<Desktop>, StoreError>;
+
+    /// A page of desktops by name, optionally of one collection.
+    async fn desktops(
+        &self,
+        collection: Option<&CollectionAlias>,
+        after: Option<DesktopName>,
+        limit: u32,
+    ) -> Result<Page<Desktop, DesktopName>, StoreError>;
+
+    /// Desktops of a collection without a live session, at most `limit`, in a stable order.
+    async fn free_desktops(
+        &self,
+        collection: &CollectionAlias,
+        limit: u32,
+    ) -> Result<Vec<Desktop>, StoreError>;
+
+    /// Remembers where a desktop runs.
+    async fn set_desktop_handle(
+        &self,
+        name: &DesktopName,
+        handle: Option<&DesktopHandle>,
+    ) -> Result<(), StoreError>;
+
+    /// Inserts an account; its `uid` field is ignored and given: the lowest of `uids` never given before.
+    /// `Unavailable` when the range is used up.
+    async fn insert_account(
+        &self,
+        account: &Account,
+        uids: std::ops::RangeInclusive<u32>,
+    ) -> Result<Account, StoreError>;
+
+    /// An account; the user compares without case.
+    async fn account(&self, user: &UserName) -> Result<Option<Account>, StoreError>;
+
+    /// A page of accounts by key.
+    async fn accounts(&self, after: Option<String>, limit: u32) -> Result<Page<Account, String>, StoreError>;
+
+    /// Replaces role and credentials of an account.
+    async fn update_account(&self, account: &Account) -> Result<(), StoreError>;
+
+    /// Deletes an account; `Conflict("session of this user")` while one lives.
+    async fn delete_account(&self, user: &UserName) -> Result<(), StoreError>;
+
+    /// Appends to the audit trail.
+    async fn append_audit(&self, record: &AuditRecord) -> Result<(), StoreError>;
+
+    /// The newest audit records, newest first.
+    async fn audit(&self, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
+}

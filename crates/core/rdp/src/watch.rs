@@ -1,0 +1,136 @@
+//! What the broker notices in passing: that the desktop is there, and that somebody is using it.
+//!
+//! Both look only at the head of a frame (its first [`HEAD`] bytes, or all of it if it is shorter), never wait for
+//! more, and take everything they do not understand as nothing special.
+
+use crate::{
+    cursor::Cursor,
+    mcs::{SEND_DATA_INDICATION, SEND_DATA_REQUEST, parse_send_data},
+};
+
+/// How much of each frame these functions look at.
+pub const HEAD: usize = 64;
+
+/// The share id, if the frame from a desktop is a Demand Active (MS-RDPBCGR 2.2.1.13.1) on channel `io`. It comes at
+/// the start and again at each reactivation.
+pub fn demand_active(head: &[u8], io: u16) -> Option<u32> {
+    let mut c = Cursor::new("demand active", share_pdu(head, SEND_DATA_INDICATION, io)?);
+    c.u16_le().ok()?;
+    let kind = c.u16_le().ok()?;
+    c.u16_le().ok()?; // source
+    // PDUTYPE_DEMANDACTIVEPDU, protocol version 1
+    if kind == 0x0011 { c.u32_le().ok() } else { None }
+}
+
+/// Whether a frame from a client holds input by a person: keys or the mouse. Not input: synchronising the lock
+/// keys, which clients send by themselves when they get the focus, and time stamps for measuring.
+pub fn carries_input(head: &[u8], io: u16) -> bool {
+    match head.first() {
+        Some(3) => slow_path_input(head, io),
+        Some(_) => fast_path_input(head).unwrap_or(false),
+        None => false,
+    }
+}
+
+/// MS-RDPBCGR 2.2.8.1.2: the events and their sizes.
+fn fast_path_input(head: &[u8]) -> Option<bool> {
+    let mut c = Cursor::new("fast-path input", head);
+    let header = c.u8().ok()?;
+    if header & 0x03 != 0 {
+        return None;
+    }
+    if c.u8().ok()? & 0x80 != 0 {
+        c.u8().ok()?;
+    }
+    let mut count = header >> 2 & 0x0f;
+    if count == 0 {
+        count = c.u8().ok()?;
+    }
+    for _ in 0..count {
+        match c.u8().ok()? >> 5 {
+            3 => {}                                 // FASTPATH_INPUT_EVENT_SYNC
+            6 => drop(c.array::<4>().ok()?),        // FASTPATH_INPUT_EVENT_QOE_TIMESTAMP
+            0 | 1 | 2 | 4 | 5 => return Some(true), // scancode, mouse, extended mouse, unicode, relative mouse
+            _ => return Some(false),
+        }
+    }
+    Some(false)
+}
+
+/// MS-RDPBCGR 2.2.8.1.1.3: 12 bytes an event, of which the message type tells.
+fn slow_path_input(head: &[u8], io: u16) -> bool {
+    const PDUTYPE_DATA: u16 = 0x0017;
+    const PDUTYPE2_INPUT: u8 = 0x1c;
+    const INPUT_EVENT_SYNC: u16 = 0;
+    let Some([_, _, t0, t1, _, _, _, _, _, _, _, _, _, _, kind2, _, _, _, count, _, _, _, events @ ..]) =
+        share_pdu(head, SEND_DATA_REQUEST, io)
+    else {
+        return false;
+    };
+    let events = events.as_chunks::<12>().0.iter().take(usize::from(*count));
+    u16::from_le_bytes([*t0, *t1]) == PDUTYPE_DATA
+        && *kind2 == PDUTYPE2_INPUT
+        && events.map(|e| u16::from_le_bytes([e[4], e[5]])).any(|kind| kind != INPUT_EVENT_SYNC)
+}
+
+/// The share PDU at the head of a Send Data frame on channel `io`.
+fn share_pdu(head: &[u8], kind: u8, io: u16) -> Option<&[u8]> {
+    // only the head of the frame is here, so its length cannot be compared
+    let mcs = head.strip_prefix(&[3])?.get(6..)?;
+    let (channel, content) = parse_send_data("share pdu", kind, mcs).ok()?;
+    (channel == io).then_some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcs::{send_data_indication, send_data_request};
+
+    #[test]
+    fn fast_path_keys_and_mouse_are_input_and_sync_and_timestamps_are_not() {
+        #[rustfmt::skip]
+        let cases: [(&[u8], bool); 8] = [
+            (&[0x04, 0x04, 0x00, 0x1e], true),                                // one event: key A down
+            (&[0x04, 0x09, 0x20, 0x00, 0x08, 1, 0, 1, 0], true),              // one event: mouse moved
+            (&[0x04, 0x03, 0x61], false),                                     // SYNC
+            (&[0x04, 0x80, 0x04, 0x61], false),                               // the same with a long length
+            (&[0x04, 0x07, 0xc0, 1, 2, 3, 4], false),                         // QoE time stamp
+            (&[0x08, 0x09, 0xc0, 1, 2, 3, 4, 0x00, 0x1e], true),              // time stamp, then a key
+            (&[0x00, 0x05, 0x02, 0x61, 0x60], false),                         // count in its own byte
+            (&[0x04, 0x03, 0xe0], false),                                     // an event that does not exist
+        ];
+        for (frame, input) in cases {
+            assert_eq!(carries_input(frame, 1003), input, "{frame:02x?}");
+            assert_eq!(crate::frame_len(frame), Ok(Some(frame.len())));
+        }
+    }
+
+    #[rustfmt::skip]
+    fn slow_path(kind: u8, kind2: u8, message: u8, channel: u16) -> Vec<u8> {
+        send_data_request(1006, channel, &[
+            0x22, 0x00, kind, 0x00, 0xee, 0x03,                  // share control: 34 bytes, data PDU, source
+            0xea, 0x03, 0x01, 0x00, 0x00, 0x01, 0x00, 0x00, kind2, 0x00, 0x00, 0x00, // share data
+            0x01, 0x00, 0x00, 0x00,                              // one event, padding
+            0x00, 0x00, 0x00, 0x00, message, 0x00, 0, 0, 0x1e, 0, 0, 0, // time, message type, key
+        ]).unwrap()
+    }
+
+    #[test]
+    fn slow_path_input_is_noticed_and_sync_is_not() {
+        assert!(carries_input(&slow_path(0x17, 0x1c, 4, 1003), 1003));
+        assert!(!carries_input(&slow_path(0x17, 0x1c, 0, 1003), 1003), "sync");
+        assert!(!carries_input(&slow_path(0x17, 0x1f, 4, 1003), 1003), "another data pdu");
+        assert!(!carries_input(&slow_path(0x13, 0x1c, 4, 1003), 1003), "confirm active");
+        assert!(!carries_input(&slow_path(0x17, 0x1c, 4, 1004), 1003), "a virtual channel");
+    }
+
+    #[test]
+    fn demand_active_gives_its_share_id_and_nothing_else_does() {
+        let content = [0x40, 0x01, 0x11, 0x00, 0xf0, 0x03, 0xea, 0x03, 0x01, 0x00, 0x04, 0x00];
+        let frame = send_data_indication(&content).unwrap();
+        assert_eq!(demand_active(&frame, 1003), Some(0x0001_03ea));
+        assert_eq!(demand_active(&frame, 1004), None);
+        assert_eq!(demand_active(&crate::server::license_valid_client(), 1003), None);
+        assert_eq!(demand_active(&crate::server::disconnect_ultimatum(), 1003), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! The two handshakes, against the byte-by-byte client and against each other.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "fixtures/client.rs"]
+mod fixture;
+
+use fixture::Client;
+use openrdms_rdp::{
+    ChannelIds, RdpError,
+    accept::{AcceptStep, Accepted, Accepting},
+    connect::{ConnectStep, Connecting},
+    gcc,
+    mcs::{self, ConnectInitial},
+    x224::{ConnectionConfirm, Protocols},
+};
+
+const CONFIRM: ConnectionConfirm = ConnectionConfirm { selected: Protocols::SSL, extended_client_data: true };
+
+fn next(step: Result<AcceptStep, RdpError>) -> (Vec<u8>, Accepting) {
+    match step.unwrap() {
+        AcceptStep::Next { reply, state } => (reply, state),
+        AcceptStep::Done(_) => panic!("the handshake is not over"),
+    }
+}
+
+fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let (mut frames, mut rest) = (Vec::new(), bytes);
+    while let Some(length) = openrdms_rdp::frame_len(rest).unwrap() {
+        frames.push(rest[..length].to_vec());
+        rest = &rest[length..];
+    }
+    frames
+}
+
+/// Runs a connector against an acceptor, as a desktop leg against a desktop.
+fn meet(client: &ConnectInitial, info: &[u8]) -> (ChannelIds, Accepted) {
+    let (mut send, mut connecting) = Connecting::start(client, CONFIRM).unwrap();
+    let mut accepting = Accepting::new(Protocols::SSL, Protocols::SSL);
+    loop {
+        let mut answer = Vec::new();
+        for frame in split(&send) {
+            let (reply, state) = next(accepting.step(&frame));
+            answer.extend_from_slice(&reply);
+            accepting = state;
+        }
+        match connecting.step(&answer).unwrap() {
+            ConnectStep::Next { send: more, state } => (send, connecting) = (more, state),
+            ConnectStep::Done(ids) => match accepting.step(info).unwrap() {
+                AcceptStep::Done(accepted) => return (ids, *accepted),
+                AcceptStep::Next { .. } => panic!("client info ends the handshake"),
+            },
+        }
+    }
+}
+
+#[test]
+fn a_client_is_understood() {
+    let initial = ConnectInitial::parse(&Client::default().connect_initial()).unwrap();
+    let core = &initial.blocks.core;
+    assert_eq!((core.width, core.height, core.keyboard_layout, core.build), (1280, 800, 0x407, 2600));
+    assert_eq!((core.name.as_str(), core.early_flags, core.selected_protocol), ("HEIDI-PC", 0x0ded, 1));
+    assert_eq!(initial.blocks.channels.len(), 4);
+    assert_eq!(&initial.blocks.channels[3], b"drdynvc\0");
+}
+
+#[test]
+fn connector_and_acceptor_come_to_the_same_ids() {
+    let client = ConnectInitial::parse(&Client::default().connect_initial()).unwrap();
+    let (ids, accepted) = meet(&client, &fixture::client_info(1008, "D", "desk", "none"));
+    assert_eq!(ids, ChannelIds { io: 1003, user: 1008, statics: vec![1004, 1005, 1006, 1007] });
+    assert_eq!(accepted.ids, ids);
+    assert_eq!(accepted.info.user, "desk");
+}
+
+#[test]
+fn an_odd_number_of_channels_and_none_are_fine() {
+    for channels in [vec![], vec![*b"cliprdr\0"], vec![*b"chan\0\0\0\0"; 31]] {
+        let client = Client { channels: channels.clone(), ..Client::default() };
+        let client = ConnectInitial::parse(&client.connect_initial()).unwrap();
+        let (ids, accepted) = meet(&client, &fixture::client_info(1010, "", "a", "b"));
+        assert_eq!((ids.statics.len(), accepted.client.blocks.channels), (channels.len(), channels));
+    }
+    let many = Client { channels: vec![*b"chan\0\0\0\0"; 32], ..Client::default() };
+    assert!(ConnectInitial::parse(&many.connect_initial()).is_err(), "the protocol's limit is 31");
+}
+
+#[test]
+fn the_desktop_gets_the_clients_own_settings_with_the_brokers_changes() {
+    let original = Client::default().blocks();
+    let client = ConnectInitial::parse(&Client::default().connect_initial()).unwrap();
+    let find = |haystack: &[u8], block: &[u8]| haystack.windows(block.len()).position(|w| w == block);
+    for extended in [true, false] {
+        let replayed = client.for_desktop(extended, Protocols::SSL).unwrap();
+        assert_eq!(openrdms_rdp::frame_len(&replayed), Ok(Some(replayed.len())));
+        let read = ConnectInitial::parse(&replayed).unwrap();
+        // skip channel join (0x0800), heartbeat (0x0400) and auto-detection (0x0080) are gone, the rest is there
+        assert_eq!(read.blocks.core.early_flags, 0x0ded & !0x0c80);
+        let at = find(&replayed, &original[..144]).expect("the core block, up to the flags, as it came");
+        assert_eq!(replayed[at + 146..at + 216], original[146..216], "and behind them");
+        let cluster = [0x04, 0xc0, 0x0c, 0, 0x1c, 0, 0, 0, 0, 0, 0, 0];
+        assert!(find(&replayed, &cluster).is_some(), "no redirection, no redirected session");
+        assert!(find(&replayed, &[0x06, 0xc0, 0x08, 0]).is_none(), "no message channel");
+        assert!(find(&replayed, &[0x0a, 0xc0, 0x08, 0]).is_none(), "no udp");
+        assert_eq!(find(&replayed, &[0x05, 0xc0, 0x20, 0]).is_some(), extended, "monitors");
+    }
+    let other = ConnectInitial::parse(&client.for_desktop(true, Protocols::HYBRID).unwrap()).unwrap();
+    assert_eq!(other.blocks.core.selected_protocol, 2);
+}
+
+#[test]
+fn a_tampered_negotiation_is_noticed() {
+    let frame = Client { selected_protocol: 1, ..Client::default() }.connect_initial();
+    let step = Accepting::new(Protocols(3), Protocols::HYBRID).step(&frame);
+    assert!(matches!(step, Err(RdpError::Downgrade)));
+}
+
+#[test]
+fn the_response_echoes_the_clients_own_mask() {
+    let frame = Client { selected_protocol: 8, ..Client::default() }.connect_initial();
+    let (reply, _) = next(Accepting::new(Protocols(0x1b), Protocols::HYBRID_EX).step(&frame));
+    let core = [0x01, 0x0c, 0x10, 0x00, 0x04, 0x00, 0x08, 0x00, 0x1b, 0, 0, 0, 0, 0, 0, 0];
+    assert!(reply.windows(core.len()).any(|w| w == core), "{reply:02x?}");
+    assert_eq!(gcc::parse_server(mcs::parse_connect_response(&reply).unwrap(), 4).unwrap().0, 1003);
+}
+
+#[test]
+fn the_responses_blocks_are_where_clients_expect_them_without_looking() {
+    // rdesktop skips 21 bytes of the user data, and then reads a length
+    for channels in [0, 1, 31] {
+        let user_data = gcc::server_user_data(Protocols::SSL, &ChannelIds::ours(channels)).unwrap();
+        assert_eq!(&user_data[17..21], b"McDn");
+        assert_eq!(usize::from(user_data[21]), user_data.len() - 22);
+    }
+}
+
+#[test]
+fn only_channels_that_were_given_out_can_be_joined_and_not_for_ever() {
+    let joining = || {
+        let frame = Client::default().connect_initial();
+        let (_, state) = next(Accepting::new(Protocols::SSL, Protocols::SSL).step(&frame));
+        let attach = split(&mcs::erect_and_attach());
+        let (reply, state) = next(state.step(&attach[0]));
+        assert!(reply.is_empty());
+        let (reply, state) = next(state.step(&attach[1]));
+        assert_eq!(mcs::parse_attach_user_confirm(&reply), Ok(1008));
+        state
+    };
+    assert!(joining().step(&mcs::channel_join_request(1008, 1009)).is_err());
+    let (mut state, mut joins) = (joining(), 0);
+    while let Ok(AcceptStep::Next { reply, state: next }) = state.step(&mcs::channel_join_request(1008, 1003))
+    {
+        assert_eq!(mcs::parse_channel_join_confirm(&reply), Ok(1003));
+        (state, joins) = (next, joins + 1);
+        assert!(joins < 100);
+    }
+}
+
+#[test]
+fn a_desktop_that_refuses_or_lies_is_an_error() {
+    let start = || {
+        let client = ConnectInitial::parse(&Client::default().connect_initial()).unwrap();
+        Connecting::start(&client, CONFIRM).unwrap().1
+    };
+    let response = |channels| {
+        let ids = ChannelIds::ours(channels);
+        mcs::connect_response(&gcc::server_user_data(Protocols::SSL, &ids).unwrap()).unwrap()
+    };
+    assert!(start().step(&response(3)).is_err(), "too few channels");
+    let mut refused = response(4);
+    let result = refused.windows(3).position(|w| w == [0x0a, 1, 0]).unwrap();
+    refused[result + 2] = 0x0e;
+    assert!(matches!(start().step(&refused), Err(RdpError::Refused { code: 0x0e, .. })));
+    let mut encrypted = response(4);
+    let security = encrypted.windows(4).position(|w| w == [0x02, 0x0c, 0x0c, 0]).unwrap();
+    encrypted[security + 4] = 2;
+    assert!(start().step(&encrypted).is_err(), "rdp's own encryption within tls");
+    let Ok(ConnectStep::Next { state, .. }) = start().step(&response(4)) else { panic!() };
+    let Ok(ConnectStep::Next { state, .. }) = state.step(&mcs::attach_user_confirm(1008)) else { panic!() };
+    assert!(
+        state.step(&mcs::channel_join_confirm(1008, 1004)).is_err(),
+        "another channel than the one asked for"
+    );
+}

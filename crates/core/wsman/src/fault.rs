@@ -1,0 +1,268 @@
+//! Faults: the table from WMI codes to the faults of WS-Management (DSP0226 14.6), and their text.
+//!
+//! Every fault carries three details, for three families of clients: the fault detail URI of DSP0226,
+//! Microsoft's `MSFT_WmiError` for clients of the CIM cmdlets, and `WSManFault` for all older ones.
+
+use crate::names;
+use crate::reply::envelope;
+use crate::xml::Xml;
+use openrdms_cim::{CimError, Kind, WmiCode};
+
+/// A fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of failure; `None` for a header that had to be understood.
+    pub subcode: Option<Subcode>,
+    /// The end of the fault detail URI, such as `InvalidResourceURI`.
+    pub detail: Option<&'static str>,
+    /// The number in `WSManFault` and `MSFT_WmiError`.
+    pub code: WmiCode,
+    /// For people. Never empty: some clients show nothing else.
+    pub reason: String,
+}
+
+/// Whose mistake it was (SOAP 1.2 part 1, 5.4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The request's.
+    Sender,
+    /// The server's.
+    Receiver,
+    /// The request's, by a header that the server does not know and had to.
+    MustUnderstand,
+}
+
+macro_rules! subcodes {
+    ($($name:ident = $prefix:literal, $code:ident, $wmi:ident;)*) => {
+        /// The subcodes of WS-Addressing, WS-Enumeration and WS-Management that are used here.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the names are the specifications' own")]
+        pub enum Subcode {
+            $($name),*
+        }
+
+        impl Subcode {
+            const ALL: &'static [Subcode] = &[$(Subcode::$name),*];
+
+            /// Prefix and name; the prefixes are declared on every envelope that is sent.
+            pub fn qname(self) -> (&'static str, &'static str) {
+                match self {
+                    $(Subcode::$name => ($prefix, stringify!($name))),*
+                }
+            }
+
+            /// Whose mistake it is.
+            fn fault_code(self) -> Code {
+                match self {
+                    $(Subcode::$name => Code::$code),*
+                }
+            }
+
+            /// The WMI code of a fault that no provider gave one.
+            fn wmi(self) -> WmiCode {
+                match self {
+                    $(Subcode::$name => WmiCode::$wmi),*
+                }
+            }
+        }
+    };
+}
+
+subcodes! {
+    DestinationUnreachable = "a", Sender, WBEM_E_NOT_FOUND;
+    ActionNotSupported = "a", Sender, WBEM_E_NOT_SUPPORTED;
+    MessageInformationHeaderRequired = "a", Sender, WBEM_E_INVALID_PARAMETER;
+    InvalidMessageInformationHeader = "a", Sender, WBEM_E_INVALID_PARAMETER;
+    InvalidEnumerationContext = "n", Sender, WBEM_E_INVALID_CONTEXT;
+    CannotProcessFilter = "n", Sender, WBEM_E_INVALID_QUERY;
+    FilterDialectRequestedUnavailable = "n", Sender, WBEM_E_INVALID_QUERY_TYPE;
+    AccessDenied = "w", Sender, WBEM_E_ACCESS_DENIED;
+    AlreadyExists = "w", Sender, WBEM_E_ALREADY_EXISTS;
+    Concurrency = "w", Sender, WBEM_E_INVALID_OPERATION;
+    EncodingLimit = "w", Sender, WBEM_E_QUOTA_VIOLATION;
+    InternalError = "w", Receiver, WBEM_E_FAILED;
+    InvalidOptions = "w", Sender, WBEM_E_NOT_SUPPORTED;
+    InvalidParameter = "w", Sender, WBEM_E_INVALID_METHOD_PARAMETERS;
+    InvalidSelectors = "w", Sender, WBEM_E_INVALID_OBJECT_PATH;
+    QuotaLimit = "w", Sender, WBEM_E_SERVER_TOO_BUSY;
+    SchemaValidationError = "w", Sender, WBEM_E_INVALID_PARAMETER;
+    TimedOut = "w", Receiver, WBEM_E_TIMED_OUT;
+    UnsupportedFeature = "w", Sender, WBEM_E_NOT_SUPPORTED;
+}
+
+impl Fault {
+    /// A fault of that kind.
+    pub fn new(subcode: Subcode, reason: impl Into<String>) -> Self {
+        Self { subcode: Some(subcode), detail: None, code: subcode.wmi(), reason: reason.into() }
+    }
+
+    /// A header had to be understood and is not.
+    pub fn must_understand(header: &str) -> Self {
+        let reason = format!("header {header} is not understood");
+        Self { subcode: None, detail: None, code: WmiCode::WBEM_E_NOT_SUPPORTED, reason }
+    }
+
+    /// The same with a fault detail.
+    #[must_use]
+    pub fn detail(mut self, detail: &'static str) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// The same with another WMI code.
+    #[must_use]
+    pub fn code(mut self, code: WmiCode) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// Whose mistake it was.
+    pub fn whose(&self) -> Code {
+        self.subcode.map_or(Code::MustUnderstand, Subcode::fault_code)
+    }
+
+    /// The message. `relates_to` is the request's id where it is known; `host` names this server.
+    pub fn message(&self, message_id: &str, relates_to: Option<&str>, host: &str) -> String {
+        let action = match self.subcode {
+            Some(subcode) if subcode.qname().0 == "a" => names::ADDRESSING_FAULT,
+            _ => names::WSMAN_FAULT_ACTION,
+        };
+        envelope(action, message_id, relates_to, |xml| self.write(xml, host))
+    }
+
+    fn write(&self, xml: &mut Xml, host: &str) {
+        let reason = if self.reason.trim().is_empty() { "failed" } else { &self.reason };
+        xml.element("s:Fault", &[], |xml| {
+            xml.element("s:Code", &[], |xml| {
+                let code = match self.whose() {
+                    Code::Sender => "s:Sender",
+                    Code::Receiver => "s:Receiver",
+                    Code::MustUnderstand => "s:MustUnderstand",
+                };
+                xml.leaf("s:Value", &[], code);
+                if let Some(subcode) = self.subcode {
+                    let (prefix, name) = subcode.qname();
+                    xml.element("s:Subcode", &[], |xml| {
+                        xml.leaf("s:Value", &[], &format!("{prefix}:{name}"))
+                    });
+                }
+            });
+            xml.element("s:Reason", &[], |xml| xml.leaf("s:Text", &[("xml:lang", "en-US")], reason));
+            xml.element("s:Detail", &[], |xml| {
+                if let Some(detail) = self.detail {
+                    xml.leaf("w:FaultDetail", &[], &format!("{}{detail}", names::FAULT_DETAIL));
+                }
+                wmi_error(xml, self.code, reason);
+                let code = self.code.0.to_string();
+                let attributes = [("xmlns:f", names::WSMAN_FAULT), ("Code", &code), ("Machine", host)];
+                xml.element("f:WSManFault", &attributes, |xml| xml.leaf("f:Message", &[], reason));
+            });
+        });
+    }
+}
+
+/// `MSFT_WmiError`, as Windows sends it to clients of the CIM cmdlets. `xsi:type` is in the form that every
+/// client stands: with an underscore where there are children.
+fn wmi_error(xml: &mut Xml, code: WmiCode, reason: &str) {
+    let attributes = [
+        ("xmlns:p", names::WMI_ERROR),
+        ("xmlns:b", names::BINDING),
+        ("b:IsCIM_Error", "true"),
+        ("xsi:type", "p:MSFT_WmiError_Type"),
+    ];
+    let status = code.cim_status().to_string();
+    let number = code.0.to_string();
+    let id = format!("HRESULT 0x{:08x}", code.0);
+    let (int, short, string) = ("cim:cimUnsignedInt", "cim:cimUnsignedShort", "cim:cimString");
+    xml.element("p:MSFT_WmiError", &attributes, |xml| {
+        for (name, ty, value) in [
+            ("CIMStatusCode", int, Some(status.as_str())),
+            ("CIMStatusCodeDescription", string, None),
+            ("ErrorSource", string, None),
+            ("ErrorSourceFormat", short, Some("0")),
+            ("ErrorType", short, Some("0")),
+            ("Message", string, Some(reason)),
+            ("MessageID", string, Some(&id)),
+            ("OtherErrorSourceFormat", string, None),
+            ("OtherErrorType", string, None),
+            ("OwningEntity", string, Some("OpenRDMS")),
+            ("PerceivedSeverity", short, Some("0")),
+            ("ProbableCause", short, Some("0")),
+            ("ProbableCauseDescription", string, None),
+            ("error_Category", short, Some("0")),
+            ("error_Code", int, Some(&number)),
+            ("error_Type", string, Some("HRESULT")),
+            ("error_WindowsErrorMessage", string, Some(reason)),
+        ] {
+            let name = format!("p:{name}");
+            match value {
+                Some(value) => xml.leaf(&name, &[("xsi:type", ty)], value),
+                None => xml.empty(&name, &[("xsi:nil", "true")]),
+            }
+        }
+    });
+}
+
+impl From<CimError> for Fault {
+    /// The table: the fault of each WMI code, and of each kind where the code says no more.
+    fn from(error: CimError) -> Self {
+        let (subcode, detail) = match error.code {
+            WmiCode::WBEM_E_NOT_FOUND | WmiCode::WBEM_E_INVALID_CLASS | WmiCode::WBEM_E_INVALID_NAMESPACE => {
+                (Subcode::DestinationUnreachable, Some("InvalidResourceURI"))
+            }
+            WmiCode::WBEM_E_INVALID_METHOD
+            | WmiCode::WBEM_E_METHOD_NOT_IMPLEMENTED
+            | WmiCode::WBEM_E_READ_ONLY => (Subcode::ActionNotSupported, None),
+            WmiCode::WBEM_E_INVALID_QUERY | WmiCode::WBEM_E_INVALID_SYNTAX => {
+                (Subcode::CannotProcessFilter, None)
+            }
+            WmiCode::WBEM_E_INVALID_QUERY_TYPE => (Subcode::FilterDialectRequestedUnavailable, None),
+            WmiCode::WBEM_E_INVALID_CONTEXT => (Subcode::InvalidEnumerationContext, None),
+            WmiCode::WBEM_E_INVALID_OBJECT_PATH => (Subcode::InvalidSelectors, Some("InvalidValue")),
+            WmiCode::WBEM_E_MISSING_PARAMETER_ID => (Subcode::InvalidParameter, Some("MissingValues")),
+            WmiCode::WBEM_E_ALREADY_EXISTS => (Subcode::AlreadyExists, None),
+            WmiCode::WBEM_E_QUOTA_VIOLATION | WmiCode::WBEM_E_SERVER_TOO_BUSY => (Subcode::QuotaLimit, None),
+            _ => match error.kind {
+                Kind::Denied => (Subcode::AccessDenied, None),
+                Kind::NotFound => (Subcode::DestinationUnreachable, Some("InvalidResourceURI")),
+                Kind::Invalid => (Subcode::InvalidParameter, Some("InvalidValues")),
+                Kind::Conflict => (Subcode::Concurrency, None),
+                Kind::NotSupported => (Subcode::UnsupportedFeature, None),
+                Kind::TimedOut => (Subcode::TimedOut, None),
+                Kind::Unavailable | Kind::Bug => (Subcode::InternalError, None),
+            },
+        };
+        Self { subcode: Some(subcode), detail, code: error.code, reason: error.message }
+    }
+}
+
+impl Subcode {
+    /// The WMI code that a fault without a number of its own stands for, by its local name.
+    pub(crate) fn wmi_of(local: &str) -> Option<WmiCode> {
+        Self::ALL.iter().find(|s| s.qname().1 == local).map(|s| s.wmi())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one table, whole: a change to any part of it shows here.
+    #[test]
+    fn table() {
+        let rows: Vec<String> = WmiCode::ALL
+            .iter()
+            .map(|(code, name, kind, cim)| {
+                let fault = Fault::from(CimError::new(*code, "x"));
+                let (prefix, local) = fault.subcode.expect("every code has one").qname();
+                let (whose, detail) = (fault.whose(), fault.detail.unwrap_or("-"));
+                let (kind_name, http) = (format!("{kind:?}"), kind.http_status());
+                format!(
+                    "{:08X} {name:32} {kind_name:12} {http} cim {cim:2} {whose:?} {prefix}:{local} {detail}",
+                    code.0
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(rows.join("\n"));
+    }
+}

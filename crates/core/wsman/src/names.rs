@@ -1,0 +1,61 @@
+//! The URIs that the protocols are written with.
+
+/// SOAP 1.2.
+pub const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
+/// WS-Addressing, August 2004.
+pub const ADDRESSING: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
+/// The address of whoever sent the request (WS-Addressing 2.1).
+pub const ANONYMOUS: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous";
+/// WS-Enumeration.
+pub const ENUMERATION: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration";
+/// WS-Transfer.
+pub const TRANSFER: &str = "http://schemas.xmlsoap.org/ws/2004/09/transfer";
+/// WS-Management (DSP0226 annex A).
+pub const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd";
+/// Microsoft's additions (MS-WSMV 2.2.1).
+pub const WSMV: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd";
+/// The CIM binding (DSP0227).
+pub const BINDING: &str = "http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd";
+/// Identify (DSP0226 11).
+pub const IDENTITY: &str = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd";
+/// Microsoft's fault detail (MS-WSMV 2.2.4).
+pub const WSMAN_FAULT: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault";
+/// Types of WS-CIM (DSP0230).
+pub const CIM: &str = "http://schemas.dmtf.org/wbem/wscim/1/common";
+/// XML Schema instance.
+pub const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+/// XML Schema; OMI's client binds the prefix `xsi` to it, so that its `nil` arrives here.
+pub const XSD: &str = "http://www.w3.org/2001/XMLSchema";
+
+/// Class URIs of the WMI family: namespace and class follow (MS-WSMV 2.2.5).
+pub const WMI_CLASS: &str = "http://schemas.microsoft.com/wbem/wsman/1/wmi/";
+/// Class URIs of the CIM family: the class follows (DSP0227 5.1).
+pub const CIM_CLASS: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/";
+/// All classes, for queries (DSP0227 5.1).
+pub const ALL_CLASSES: &str = "http://schemas.dmtf.org/wbem/wscim/1/*";
+/// What a [`CIM_CLASS`] URI is the class of `MSFT_WmiError` with.
+pub const WMI_ERROR: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError";
+
+/// The filter dialect that compares properties for equality (DSP0226 annex E).
+pub const SELECTOR_FILTER: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/SelectorFilter";
+/// Fault details follow (DSP0226 14.6).
+pub const FAULT_DETAIL: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/faultDetail/";
+/// Action of faults of WS-Addressing.
+pub const ADDRESSING_FAULT: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault";
+/// Action of all other faults. Windows uses it for faults of enumeration and transfer too, and OMI's client
+/// does not know the right ones.
+pub const WSMAN_FAULT_ACTION: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault";
+
+/// Get.
+pub const GET: &str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Get";
+/// Enumerate.
+pub const ENUMERATE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
+/// Pull.
+pub const PULL: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Pull";
+/// Release.
+pub const RELEASE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Release";
+/// A PowerShell client is done with an operation (MS-WSMV 3.1.4.19).
+pub const END: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/End";
+
+/// The selector that carries the namespace.
+pub const NAMESPACE_SELECTOR: &str = "__cimnamespace";

@@ -1,0 +1,192 @@
+//! The control socket: how the host speaks to the supervisor. One connection, one request, one reply,
+//! each one line of JSON. The supervisor's side of the wall is hostile to the host, so replies are
+//! bounded in size and time, and the answering process must have the desktop's uid.
+
+use crate::inside;
+use rustix::fs::{FileType, Mode, OFlags, fstat, open, openat};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+
+/// The longest line: a message of 4096 characters, each escaped as JSON may (12 bytes), and its title.
+pub(crate) const LINE_MAX: usize = 64 * 1024;
+
+/// What the host wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// The host knows the supervisor: start the session. Answered when the display is up.
+    Begin {},
+    /// Ask the programs to end, kill them after the grace period. Answered at once.
+    Logoff {
+        /// The grace period.
+        grace_ms: u64,
+    },
+    /// Show a message. Answered when it is drawn.
+    Message {
+        /// The window's title.
+        title: String,
+        /// What it says.
+        text: String,
+    },
+    /// Answered with what the supervisor is doing.
+    Status {},
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Reply {
+    /// Done.
+    Ok {},
+    /// Not done; the text is for operators.
+    Error {
+        /// Why.
+        text: String,
+    },
+    /// The answer to `status`.
+    Status {
+        /// `starting`, `running` or `closing`.
+        phase: String,
+        /// How often xrdp or its clipboard server was started again.
+        restarts: u64,
+    },
+}
+
+/// Why the supervisor gave no reply.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error("the desktop's control socket cannot be reached")]
+    Io(#[from] io::Error),
+    #[error("the desktop's answer is not understood")]
+    Garbled(#[source] serde_json::Error),
+    #[error("the desktop did not answer in time")]
+    TimedOut,
+}
+
+/// Reads one line.
+pub(crate) fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(line)
+}
+
+/// Writes one line.
+pub(crate) fn line<T: Serialize>(what: &T) -> Vec<u8> {
+    let mut line = serde_json::to_vec(what).expect("requests and replies hold nothing that JSON cannot");
+    line.push(b'\n');
+    line
+}
+
+/// Reads up to the end of the line, or fails when there is none within the limit.
+pub(crate) async fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    BufReader::new(stream).take(LINE_MAX as u64 + 1).read_until(b'\n', &mut line).await?;
+    if line.pop() != Some(b'\n') {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no whole line"));
+    }
+    Ok(line)
+}
+
+/// Connects to a socket in a directory that a desktop can write, without following a link, and only if a
+/// process of `uid` listens there. Returns that process's id too.
+pub(crate) async fn connect(dir: &Path, name: &str, uid: u32) -> io::Result<(UnixStream, i32)> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = open(dir, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let socket = openat(&dir, name, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&socket)?.st_mode) != FileType::Socket {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a socket"));
+    }
+    // The path of an open file leads to this very socket, however long or changed its name is.
+    let stream = UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).await?;
+    let peer = stream.peer_cred()?;
+    if peer.uid() != uid {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "another uid listens there"));
+    }
+    let pid = peer.pid().filter(|pid| *pid > 0);
+    Ok((stream, pid.ok_or_else(|| io::Error::other("the listening process cannot be seen from here"))?))
+}
+
+/// Sends a request and waits for the reply.
+pub(crate) async fn ask(
+    stream: &mut UnixStream,
+    request: &Request,
+    limit: Duration,
+) -> Result<Reply, ControlError> {
+    let exchange = async {
+        stream.write_all(&line(request)).await?;
+        let answer = read_line(stream).await?;
+        parse(&answer).map_err(ControlError::Garbled)
+    };
+    tokio::time::timeout(limit, exchange).await.map_err(|_| ControlError::TimedOut)?
+}
+
+/// Connects to the supervisor, sends a request and waits for the reply.
+pub(crate) async fn call(
+    run: &Path,
+    uid: u32,
+    request: &Request,
+    limit: Duration,
+) -> Result<Reply, ControlError> {
+    let connected = tokio::time::timeout(limit, connect(run, inside::CONTROL_SOCKET, uid)).await;
+    let (mut stream, _) = connected.map_err(|_| ControlError::TimedOut)??;
+    ask(&mut stream, request, limit).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_lines_are_what_they_are_said_to_be() {
+        assert_eq!(line(&Request::Logoff { grace_ms: 5 }), b"{\"logoff\":{\"grace_ms\":5}}\n");
+        assert_eq!(line(&Reply::Ok {}), b"{\"ok\":{}}\n");
+        assert!(parse::<Request>(b"{\"status\":{\"x\":1}}").is_err());
+    }
+
+    #[test]
+    fn the_longest_message_fits_a_line() {
+        let message = Request::Message { title: "\u{1}".repeat(256), text: "\u{1}".repeat(4096) };
+        assert!(line(&message).len() < LINE_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_desktop_cannot_send_us_elsewhere_or_flood_us() {
+        let dir = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let listener = tokio::net::UnixListener::bind(dir.path().join("real")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("real"), dir.path().join("link")).unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(connect(dir.path(), "link", uid).await.is_err());
+        assert!(connect(dir.path(), "file", uid).await.is_err());
+        assert!(connect(dir.path(), "real", uid + 1).await.is_err());
+        let (mut ours, pid) = connect(dir.path(), "real", uid).await.unwrap();
+        assert_eq!(u32::try_from(pid).unwrap(), std::process::id());
+        // The second connection: the first was given up because of its uid.
+        let _refused = listener.accept().await.unwrap();
+        let (mut theirs, _) = listener.accept().await.unwrap();
+        let flood = tokio::spawn(async move { while theirs.write_all(&[b'x'; 4096]).await.is_ok() {} });
+        assert!(ask(&mut ours, &Request::Status {}, Duration::from_secs(10)).await.is_err());
+        drop(ours);
+        flood.await.unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_parsed(bytes: Vec<u8>) {
+            let _ = parse::<Request>(&bytes);
+            let _ = parse::<Reply>(&bytes);
+        }
+
+        #[test]
+        fn what_is_written_can_be_read(title: String, text: String) {
+            let request = Request::Message { title, text };
+            let line = line(&request);
+            prop_assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
+            prop_assert_eq!(parse::<Request>(&line).unwrap(), request);
+        }
+    }
+}

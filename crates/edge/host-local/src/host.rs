@@ -1,0 +1,363 @@
+//! The Host port. Every piece of work runs in a task of its own, so that a caller who goes away cancels
+//! the waiting and never half of the work; and there is one piece of work at a time for each desktop.
+
+use crate::config::LocalConfig;
+use crate::control::{self, Reply, Request};
+use crate::files::{self, Owner};
+use crate::identity::Process;
+use crate::inside::{self, Job};
+use crate::launch::{self, Plan};
+use crate::layout::{DeskDir, Layout, unix_name};
+use crate::provision;
+use openrdms_broker::ports::{Host, HostError, LogonEnd, Prepared, StartDesktop};
+use openrdms_broker::{DesktopHandle, DesktopName, Endpoint, HostName};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+mod begin;
+
+use begin::Sandbox;
+
+/// A record that the desktop's side wrote is not read beyond this.
+const RECORD_MAX: u64 = 4096;
+/// How much of a failed start's log goes into the error.
+const WORDS_MAX: usize = 400;
+/// How long a message may take to appear.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
+/// How long the supervisor may take to say that it heard.
+const HEAR_WITHIN: Duration = Duration::from_secs(5);
+/// Between SIGKILL and the end of a process namespace.
+const DIE_WITHIN: Duration = Duration::from_secs(10);
+const TITLE_MAX: usize = 256;
+const TEXT_MAX: usize = 4096;
+
+/// Desktops on this machine. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LocalHost(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: LocalConfig,
+    layout: Layout,
+    binary: PathBuf,
+    boot_id: String,
+    starting: Arc<Semaphore>,
+    /// One permit for each desktop that there is work for: whoever has it is the only one who changes it.
+    turns: Mutex<HashMap<DesktopName, Arc<Semaphore>>>,
+}
+
+/// `current.json`: what the host itself knows about the latest run of a desktop.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Current {
+    handle: DesktopHandle,
+    /// That it was asked to end, by us.
+    asked: bool,
+}
+
+impl LocalHost {
+    pub(crate) fn new(config: LocalConfig, layout: Layout, binary: PathBuf, boot_id: String) -> Self {
+        let starting = Arc::new(Semaphore::new(config.max_starting));
+        Self(Arc::new(Inner { config, layout, binary, boot_id, starting, turns: Mutex::default() }))
+    }
+
+    /// Runs work on a desktop to its end, even if the caller goes away.
+    async fn work<T, F>(
+        &self,
+        desktop: &DesktopName,
+        work: impl FnOnce(Arc<Inner>) -> F,
+    ) -> Result<T, HostError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, HostError>> + Send + 'static,
+    {
+        let turn = self.0.turn(desktop);
+        let work = work(Arc::clone(&self.0));
+        let task = tokio::spawn(async move {
+            let _turn = turn.acquire_owned().await.map_err(closed)?;
+            work.await
+        });
+        task.await.unwrap_or_else(|e| Err(failed("a task of the local host")(io::Error::other(e))))
+    }
+}
+
+#[async_trait::async_trait]
+impl Host for LocalHost {
+    fn name(&self) -> &HostName {
+        &self.0.config.name
+    }
+
+    fn boot_id(&self) -> &str {
+        &self.0.boot_id
+    }
+
+    async fn prepare(&self, desktop: &DesktopName) -> Result<Prepared, HostError> {
+        let name = desktop.clone();
+        self.work(desktop, |inner| async move { inner.prepare(&name).await }).await
+    }
+
+    async fn start(&self, start: StartDesktop) -> Result<DesktopHandle, HostError> {
+        let name = start.desktop.clone();
+        self.work(&name, |inner| async move { inner.start(start).await }).await
+    }
+
+    async fn ended(&self, desktop: &DesktopName, handle: &DesktopHandle) -> LogonEnd {
+        if let Some(process) = Process::of(handle, &self.0.boot_id)
+            && let Err(error) = process.ended().await
+        {
+            tracing::error!(%desktop, %error, "a desktop's end cannot be waited for");
+            return LogonEnd::Failed(format!("the end cannot be waited for: {error}"));
+        }
+        self.0.end_of(&self.0.layout.desktop(desktop), handle)
+    }
+
+    async fn running(&self, handle: &DesktopHandle) -> bool {
+        Process::of(handle, &self.0.boot_id).is_some()
+    }
+
+    async fn logoff(
+        &self,
+        desktop: &DesktopName,
+        handle: &DesktopHandle,
+        grace: Duration,
+    ) -> Result<(), HostError> {
+        let (name, handle) = (desktop.clone(), handle.clone());
+        self.work(desktop, |inner| async move { inner.logoff(&name, &handle, grace).await }).await
+    }
+
+    async fn message(
+        &self,
+        _desktop: &DesktopName,
+        handle: &DesktopHandle,
+        title: &str,
+        text: &str,
+    ) -> Result<(), HostError> {
+        if title.chars().count() > TITLE_MAX || text.chars().count() > TEXT_MAX {
+            let text = format!("a message holds {TEXT_MAX} characters and its title {TITLE_MAX}");
+            return Err(HostError::Invalid(text));
+        }
+        let _running = Process::of(handle, &self.0.boot_id).ok_or(HostError::NotRunning)?;
+        let request = Request::Message { title: title.to_owned(), text: text.to_owned() };
+        let (run, uid) = run_of(handle);
+        match control::call(&run, uid, &request, MESSAGE_WITHIN).await {
+            Ok(Reply::Ok {}) => Ok(()),
+            Ok(Reply::Error { text }) => Err(HostError::Failed(files::plain(&text, WORDS_MAX))),
+            Ok(Reply::Status { .. }) => Err(HostError::Failed("the desktop answered something else".into())),
+            Err(control::ControlError::TimedOut) => {
+                Err(HostError::TimedOut { what: "show the message", limit: MESSAGE_WITHIN })
+            }
+            Err(error) if Process::of(handle, &self.0.boot_id).is_some() => {
+                Err(failed("sending a message")(error))
+            }
+            Err(_) => Err(HostError::NotRunning),
+        }
+    }
+
+    async fn remove(&self, desktop: &DesktopName) -> Result<(), HostError> {
+        let name = desktop.clone();
+        self.work(desktop, |inner| async move { inner.remove(&name).await }).await
+    }
+}
+
+impl Inner {
+    fn turn(&self, desktop: &DesktopName) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // Desktops come and go; nobody else holds the turns that nobody is using.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(desktop.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
+    }
+
+    async fn prepare(&self, name: &DesktopName) -> Result<Prepared, HostError> {
+        let (desk, name) = (self.layout.desktop(name), name.clone());
+        if !desk.fits() {
+            let text = format!(
+                "the name of desktop {name} is too long for a data directory of {} bytes",
+                self.layout.root().as_os_str().len()
+            );
+            return Err(HostError::Invalid(text));
+        }
+        let made = blocking(move || provision::prepare(&desk, &name)).await;
+        Ok(Prepared { certificate_sha256: made.map_err(failed("preparing the desktop"))? })
+    }
+
+    /// The first client's size is not looked at: xorgxrdp refuses every change of the screen's size but
+    /// that which xrdp asks for when a client connects, and that comes right after the start.
+    async fn start(&self, start: StartDesktop) -> Result<DesktopHandle, HostError> {
+        let us = rustix::process::geteuid();
+        let uid = if us.is_root() { start.uid } else { us.as_raw() };
+        if uid == 0 {
+            return Err(HostError::Invalid("a desktop never runs as root".into()));
+        }
+        let desk = self.layout.desktop(&start.desktop);
+        if let Some(current) = self.running_now(&desk) {
+            let Endpoint::Unix { uid: theirs, .. } = &current.handle.endpoint;
+            return if *theirs == uid {
+                Ok(current.handle)
+            } else {
+                Err(HostError::Busy("the desktop is running for another user".into()))
+            };
+        }
+        let _admitted = self.admit().await?;
+        let began = Instant::now();
+        self.prepare(&start.desktop).await?;
+        let account = unix_name(&start.user);
+        let homes = self.layout.collection_homes(&start.collection);
+        let home = self.layout.home(&start.collection, &start.user);
+        let job = self.job();
+        let (files_desk, user, files_home) = (desk.clone(), start.user.clone(), home.clone());
+        let filled = blocking(move || {
+            provision::home(&homes, &files_home, uid)?;
+            provision::fill(&files_desk, &user, uid, &job)
+        });
+        filled.await.map_err(failed("laying out the desktop's files"))?;
+
+        let plan = Plan {
+            desk: &desk,
+            hostname: start.desktop.as_str(),
+            home: &home,
+            account: &account,
+            uid,
+            binary: &self.binary,
+            network: self.config.network,
+            limits: &self.config.limits,
+        };
+        let outer = launch::spawn(&plan).map_err(failed("starting the sandbox"))?;
+        let found = Sandbox::new(outer, self.config.start_timeout).find(&desk, uid).await?;
+        let handle = DesktopHandle {
+            pid: found.process().pid,
+            start_time: found.process().start_time,
+            boot_id: self.boot_id.clone(),
+            endpoint: Endpoint::Unix { path: desk.rdp_socket(), uid },
+        };
+        // Before the session begins: if we die now, the next of us finds the desktop; if we had died
+        // before, the supervisor would end by itself, as nobody would tell it to begin.
+        write_current(&desk, &Current { handle: handle.clone(), asked: false })?;
+        found.begin(&desk).await?.let_go();
+        let took = began.elapsed();
+        tracing::info!(desktop = %start.desktop, user = %start.user, uid, pid = handle.pid, ?took, "desktop started");
+        Ok(handle)
+    }
+
+    /// Waits for a place among those that may start.
+    async fn admit(&self) -> Result<OwnedSemaphorePermit, HostError> {
+        let turn = Arc::clone(&self.starting).acquire_owned();
+        match tokio::time::timeout(self.config.start_timeout, turn).await {
+            Ok(permit) => permit.map_err(closed),
+            Err(_) => {
+                Err(HostError::Busy(format!("{} desktops are starting already", self.config.max_starting)))
+            }
+        }
+    }
+
+    fn job(&self) -> Job {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Job {
+            session: self.config.session_command.clone(),
+            processes: self.config.limits.processes,
+            open_files: self.config.limits.open_files,
+            data_bytes: self.config.limits.data_bytes,
+            begin_within_ms: millis(self.config.start_timeout),
+            grace_ms: millis(self.config.grace),
+        }
+    }
+
+    async fn logoff(
+        &self,
+        name: &DesktopName,
+        handle: &DesktopHandle,
+        grace: Duration,
+    ) -> Result<(), HostError> {
+        let Some(process) = Process::of(handle, &self.boot_id) else { return Ok(()) };
+        let desk = self.layout.desktop(name);
+        // First, so that the end is known as asked for even if the supervisor has to be killed.
+        write_current(&desk, &Current { handle: handle.clone(), asked: true })?;
+        let request = Request::Logoff { grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX) };
+        let (run, uid) = run_of(handle);
+        let heard = control::call(&run, uid, &request, HEAR_WITHIN).await;
+        let kept = match heard {
+            Ok(Reply::Ok {}) => tokio::time::timeout(grace + HEAR_WITHIN, process.ended()).await.is_ok(),
+            Ok(_) | Err(_) => false,
+        };
+        if !kept {
+            tracing::warn!(desktop = %name, "the desktop's supervisor does not end it; it is killed");
+            process.kill();
+        }
+        match tokio::time::timeout(DIE_WITHIN, process.ended()).await {
+            Ok(ended) => ended.map_err(failed("waiting for the desktop's end")),
+            Err(_) => Err(HostError::TimedOut { what: "end the desktop", limit: grace + DIE_WITHIN }),
+        }
+    }
+
+    async fn remove(&self, name: &DesktopName) -> Result<(), HostError> {
+        let desk = self.layout.desktop(name);
+        if self.running_now(&desk).is_some() {
+            return Err(HostError::Busy("the desktop is running".into()));
+        }
+        blocking(move || files::remove(&desk.0)).await.map_err(failed("removing the desktop"))
+    }
+
+    /// The latest run of a desktop, if it has not ended.
+    fn running_now(&self, desk: &DeskDir) -> Option<Current> {
+        let current = read_current(desk)?;
+        Process::of(&current.handle, &self.boot_id).map(|_| current)
+    }
+
+    /// Why a run ended. That we asked is known to us; all else is what the desktop says about itself.
+    fn end_of(&self, desk: &DeskDir, handle: &DesktopHandle) -> LogonEnd {
+        let Some(current) = read_current(desk).filter(|c| c.handle == *handle) else {
+            return LogonEnd::Vanished;
+        };
+        if current.asked {
+            return LogonEnd::Asked;
+        }
+        let record = files::read_hostile(&desk.run().join(inside::END_RECORD), RECORD_MAX);
+        match record.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            Some(LogonEnd::LoggedOff) => LogonEnd::LoggedOff,
+            Some(LogonEnd::Failed(text)) => LogonEnd::Failed(files::plain(&text, WORDS_MAX)),
+            Some(LogonEnd::Asked | LogonEnd::Vanished) | None => LogonEnd::Vanished,
+        }
+    }
+}
+
+fn read_current(desk: &DeskDir) -> Option<Current> {
+    serde_json::from_slice(&files::read_hostile(&desk.current(), RECORD_MAX).ok()?).ok()
+}
+
+fn write_current(desk: &DeskDir, current: &Current) -> Result<(), HostError> {
+    let bytes = serde_json::to_vec(current).expect("a handle holds nothing that JSON cannot");
+    files::write_durable(&desk.current(), &bytes, 0o600, Owner::Us)
+        .map_err(failed("noting the desktop's state"))
+}
+
+/// The directory of a running desktop's sockets, and its uid.
+fn run_of(handle: &DesktopHandle) -> (PathBuf, u32) {
+    let Endpoint::Unix { path, uid } = &handle.endpoint;
+    (path.parent().map(PathBuf::from).unwrap_or_default(), *uid)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// The port's errors carry text only, so the cause goes into the log.
+fn failed<E: std::error::Error>(what: &'static str) -> impl FnOnce(E) -> HostError {
+    move |error| {
+        let mut causes = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            causes = format!("{causes}: {cause}");
+            next = cause.source();
+        }
+        tracing::error!(error = causes, "{what} failed");
+        HostError::Failed(format!("{what} failed: {causes}"))
+    }
+}
+
+fn closed(_: tokio::sync::AcquireError) -> HostError {
+    HostError::Failed("the local host is going away".into())
+}

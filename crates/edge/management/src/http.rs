@@ -1,0 +1,179 @@
+//! One HTTP request: path, authentication, body, answer.
+
+use crate::Shared;
+use crate::basic::{self, AuthFailure};
+use crate::dispatch::{Caller, Outcome};
+use bytes::Bytes;
+use http::header::{
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use openrdms_cim::Principal;
+use openrdms_wsman::Operation;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+/// How a connection came in, and what that proves.
+#[derive(Clone, Debug)]
+pub(crate) enum Door {
+    /// TCP: every request has to prove who it comes from.
+    Tcp {
+        /// Door and address, for the audit.
+        from: String,
+        /// Its security profiles.
+        profiles: &'static [&'static str],
+    },
+    /// A Unix socket: the kernel told who it is.
+    Peer(Principal),
+    /// A Unix socket whose peer may not come in.
+    Refused,
+}
+
+/// The longest Identify that is read for somebody who is nobody, in bytes.
+const MAX_IDENTIFY: usize = 8192;
+
+type Reply = Response<Full<Bytes>>;
+
+impl Shared {
+    /// Answers a request.
+    pub(crate) async fn serve(&self, request: http::Request<Incoming>, door: &Door) -> Reply {
+        let (head, body) = request.into_parts();
+        if !matches!(head.uri.path(), "/wsman" | "/wsman/") {
+            return status(StatusCode::NOT_FOUND);
+        }
+        if head.method != Method::POST {
+            let mut reply = status(StatusCode::METHOD_NOT_ALLOWED);
+            reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return reply;
+        }
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > self.config.max_request) {
+            return closing(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let unauthenticated = head
+            .headers
+            .get("WSMANIDENTIFY")
+            .is_some_and(|v| v.as_bytes().trim_ascii().eq_ignore_ascii_case(b"unauthenticated"));
+        match self.authenticate(head.headers.get(AUTHORIZATION), door).await {
+            Ok((who, profiles)) => match self.body(body, self.config.max_request).await {
+                Ok(body) => self.message(&body, Some((&who, profiles))).await,
+                Err(code) => closing(code),
+            },
+            Err(StatusCode::UNAUTHORIZED) if unauthenticated && !head.headers.contains_key(AUTHORIZATION) => {
+                match self.body(body, MAX_IDENTIFY).await {
+                    Ok(body) => self.message(&body, None).await,
+                    Err(code) => closing(code),
+                }
+            }
+            // The body is read out, so that the client can try again on the same connection.
+            Err(code) => match self.drain(body).await {
+                Ok(()) => challenge(code),
+                Err(code) => closing(code),
+            },
+        }
+    }
+
+    async fn authenticate(
+        &self,
+        header: Option<&HeaderValue>,
+        door: &Door,
+    ) -> Result<(Principal, &'static [&'static str]), StatusCode> {
+        let (from, profiles) = match door {
+            Door::Peer(who) => return Ok((who.clone(), &[])),
+            Door::Refused => return Err(StatusCode::FORBIDDEN),
+            Door::Tcp { from, profiles } => (from, *profiles),
+        };
+        let (user, password) =
+            header.and_then(|h| basic::parse(h.as_bytes())).ok_or(StatusCode::UNAUTHORIZED)?;
+        match timeout(self.config.request_timeout, self.auth.basic(&user, password, from)).await {
+            Ok(Ok(who)) => Ok((who, profiles)),
+            Ok(Err(AuthFailure::Denied)) => Err(StatusCode::UNAUTHORIZED),
+            Ok(Err(AuthFailure::Unavailable)) | Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    /// Reads a message and answers it; for nobody only Identify.
+    async fn message(&self, body: &[u8], who: Option<(&Principal, &[&str])>) -> Reply {
+        let outcome = match (self.parse(body), who) {
+            (Ok(request), Some((who, profiles))) => {
+                self.answer(&request, Caller::Principal(who, profiles)).await
+            }
+            (Ok(request), None) if matches!(request.operation, Operation::Identify) => {
+                self.answer(&request, Caller::Nobody).await
+            }
+            (_, None) => return challenge(StatusCode::UNAUTHORIZED),
+            (Err(rejected), Some(_)) => self.refuse(&rejected),
+        };
+        let (code, bytes, content_type) = match outcome {
+            Outcome::Nothing => return status(StatusCode::OK),
+            Outcome::Message(bytes, content_type) => (StatusCode::OK, bytes, content_type),
+            Outcome::Fault(bytes, content_type) => (StatusCode::INTERNAL_SERVER_ERROR, bytes, content_type),
+        };
+        let mut reply = Response::new(Full::from(bytes));
+        *reply.status_mut() = code;
+        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply
+    }
+
+    /// The whole body, which may hold a password.
+    async fn body(&self, body: Incoming, longest: usize) -> Result<Zeroizing<Vec<u8>>, StatusCode> {
+        let mut all = Zeroizing::new(Vec::new());
+        self.frames(body, longest, |bytes| all.extend_from_slice(bytes)).await?;
+        Ok(all)
+    }
+
+    /// Reads the body out and keeps nothing.
+    async fn drain(&self, body: Incoming) -> Result<(), StatusCode> {
+        self.frames(body, self.config.max_request, |_| {}).await
+    }
+
+    async fn frames(
+        &self,
+        body: Incoming,
+        longest: usize,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), StatusCode> {
+        let mut body = Limited::new(body, longest);
+        let read = async {
+            while let Some(frame) = body.frame().await {
+                match frame {
+                    Ok(frame) => frame.data_ref().into_iter().for_each(|bytes| each(bytes)),
+                    Err(error) if error.is::<LengthLimitError>() => {
+                        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+                    }
+                    Err(_) => return Err(StatusCode::BAD_REQUEST),
+                }
+            }
+            Ok(())
+        };
+        timeout(self.config.body_timeout, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+    }
+}
+
+fn status(code: StatusCode) -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = code;
+    reply
+}
+
+/// A refusal on a connection that goes on.
+fn challenge(code: StatusCode) -> Reply {
+    let mut reply = status(code);
+    if code == StatusCode::UNAUTHORIZED {
+        let basic = HeaderValue::from_static("Basic realm=\"WSMAN\"");
+        reply.headers_mut().insert(WWW_AUTHENTICATE, basic);
+    }
+    if code == StatusCode::SERVICE_UNAVAILABLE {
+        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    reply
+}
+
+/// A refusal on a connection whose rest cannot be read any more.
+fn closing(code: StatusCode) -> Reply {
+    let mut reply = status(code);
+    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    reply
+}

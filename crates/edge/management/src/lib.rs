@@ -1,0 +1,110 @@
+//! HTTP listeners for WS-Management: TLS, loopback and Unix sockets in front of one
+//! [`openrdms_cim::CimService`].
+//!
+//! What may come in is limited before it is looked at: connections, header time, body size and time, the time
+//! of a request, open listings. Nothing is executed for a caller who has not proved who it is. Replies carry
+//! their length and are never chunked, because some clients cannot read chunks.
+
+mod basic;
+mod contexts;
+mod dispatch;
+mod http;
+mod listen;
+mod tls;
+
+pub use basic::{AuthFailure, Authenticate};
+pub use listen::{PeerPolicy, ServeError};
+pub use tls::Tls;
+
+use openrdms_cim::CimService;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How much is taken from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name of this machine, as faults tell it.
+    pub machine: String,
+    /// Connections per listener; more wait to be accepted.
+    pub max_connections: usize,
+    /// Longest request body, in bytes.
+    pub max_request: usize,
+    /// Longest reply, in bytes.
+    pub max_envelope: usize,
+    /// Most instances in one reply.
+    pub max_batch: usize,
+    /// Open listings in all.
+    pub max_listings: usize,
+    /// Open listings of one principal.
+    pub max_listings_each: usize,
+    /// Methods that run at once, those included whose caller has gone.
+    pub max_methods: usize,
+    /// How long a listing stays open after its last reply.
+    pub listing_idle: Duration,
+    /// How long the TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long the headers of a request may take, and so how long a connection may be idle.
+    pub header_timeout: Duration,
+    /// How long a request body may take.
+    pub body_timeout: Duration,
+    /// How long the client of a TCP connection may take nothing of a reply.
+    pub send_timeout: Duration,
+    /// How long a request may run, whatever the client asks for.
+    pub request_timeout: Duration,
+    /// How long requests may go on once the server is told to stop.
+    pub grace: Duration,
+}
+
+/// The server. Cheap to clone; one serves any number of listeners.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    service: Arc<dyn CimService>,
+    auth: Arc<dyn Authenticate>,
+    config: Config,
+    contexts: contexts::Contexts,
+    methods: Arc<tokio::sync::Semaphore>,
+}
+
+impl Server {
+    /// A server in front of `service`.
+    pub fn new(service: Arc<dyn CimService>, auth: Arc<dyn Authenticate>, config: Config) -> Self {
+        let contexts = contexts::Contexts::new(&config);
+        let methods = Arc::new(tokio::sync::Semaphore::new(config.max_methods));
+        Self { shared: Arc::new(Shared { service, auth, config, contexts, methods }) }
+    }
+
+    /// Waits until no method runs any more, those included whose caller has gone: for after the listeners
+    /// have stopped. Cancel-safe.
+    pub async fn methods_ended(&self) {
+        let all = u32::try_from(self.shared.config.max_methods).unwrap_or(u32::MAX);
+        // The semaphore is never closed, so the only answer is that all permits are back.
+        drop(self.shared.methods.acquire_many(all).await);
+    }
+}
+
+impl Default for Config {
+    /// The limits of Windows where it has them (MS-WSMV 2.2.4, 3.1.2).
+    fn default() -> Self {
+        Self {
+            machine: "localhost".to_owned(),
+            max_connections: 512,
+            max_request: 512_000,
+            max_envelope: 512_000,
+            max_batch: 1000,
+            max_listings: 1000,
+            max_listings_each: 100,
+            max_methods: 256,
+            listing_idle: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The listeners: accept, secure, serve, and stop without cutting anybody short.
+
+use crate::http::Door;
+use crate::{AuthFailure, Server, Shared, Tls};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use openrdms_cim::Principal;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::unix::UCred;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Whom the peer of a Unix socket stands for, by its credentials; or that it may not come in.
+pub type PeerPolicy = Arc<dyn Fn(&UCred) -> Result<Principal, AuthFailure> + Send + Sync>;
+
+/// Why a listener is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Without TLS, passwords would cross a network.
+    #[error("{0} is not a loopback address: plain http would show passwords")]
+    NotLoopback(SocketAddr),
+    /// The listener cannot say where it listens.
+    #[error("the listener has no address")]
+    Address(#[source] io::Error),
+}
+
+const HTTPS_PROFILES: [&str; 1] = ["http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/basic"];
+const HTTP_PROFILES: [&str; 1] = ["http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/http/basic"];
+
+/// How long to wait when the system has no more file descriptors for us.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl Server {
+    /// Serves a TCP listener until `shutdown`, then lets running requests end. Without TLS it has to listen
+    /// on a loopback address. Not cancel-safe: dropping it leaves connections to themselves until `shutdown`.
+    pub async fn serve_tcp(
+        &self,
+        listener: TcpListener,
+        tls: Option<Tls>,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let address = listener.local_addr().map_err(ServeError::Address)?;
+        if tls.is_none() && !address.ip().is_loopback() {
+            return Err(ServeError::NotLoopback(address));
+        }
+        let connections = Connections::new(self, shutdown);
+        while let Some((permit, (stream, peer))) = connections.accept(|| listener.accept()).await {
+            if let Err(error) = prepare(&stream, self.shared.config.send_timeout) {
+                tracing::debug!(%error, "connection lost before it began");
+                continue;
+            }
+            let profiles: &[&str] = if tls.is_some() { &HTTPS_PROFILES } else { &HTTP_PROFILES };
+            let door = Door::Tcp { from: format!("wsman {}", peer.ip().to_canonical()), profiles };
+            let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.current()));
+            let (shared, stop) = (Arc::clone(&self.shared), connections.shutdown.clone());
+            connections.tasks.spawn(async move {
+                let _permit = permit;
+                let Some(acceptor) = acceptor else { return connection(shared, stream, door, stop).await };
+                match timeout(shared.config.handshake_timeout, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => connection(shared, stream, door, stop).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "no tls handshake"),
+                    Err(_) => tracing::debug!(%peer, "tls handshake took too long"),
+                }
+            });
+        }
+        connections.drain().await;
+        Ok(())
+    }
+
+    /// Serves a Unix socket until `shutdown`, then lets running requests end. `policy` tells who each peer is.
+    /// Not cancel-safe, like [`Server::serve_tcp`].
+    pub async fn serve_unix(
+        &self,
+        listener: UnixListener,
+        policy: PeerPolicy,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let connections = Connections::new(self, shutdown);
+        while let Some((permit, (stream, _))) = connections.accept(|| listener.accept()).await {
+            let door = match stream.peer_cred() {
+                Ok(peer) => policy(&peer).map_or(Door::Refused, Door::Peer),
+                Err(error) => {
+                    tracing::debug!(%error, "connection lost before it began");
+                    continue;
+                }
+            };
+            let (shared, stop) = (Arc::clone(&self.shared), connections.shutdown.clone());
+            connections.tasks.spawn(async move {
+                let _permit = permit;
+                connection(shared, stream, door, stop).await;
+            });
+        }
+        connections.drain().await;
+        Ok(())
+    }
+}
+
+/// The connections of one listener.
+struct Connections {
+    room: Arc<Semaphore>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Connections {
+    fn new(server: &Server, shutdown: CancellationToken) -> Self {
+        let room = Arc::new(Semaphore::new(server.shared.config.max_connections));
+        Self { room, tasks: TaskTracker::new(), shutdown }
+    }
+
+    /// The next connection, once there is room for it; `None` at the shutdown.
+    async fn accept<T, F: Future<Output = io::Result<T>>>(
+        &self,
+        mut next: impl FnMut() -> F,
+    ) -> Option<(OwnedSemaphorePermit, T)> {
+        let accept = async {
+            let permit = Arc::clone(&self.room).acquire_owned().await.ok()?;
+            loop {
+                match next().await {
+                    Ok(connection) => return Some((permit, connection)),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => None,
+            accepted = accept => accepted,
+        }
+    }
+
+    async fn drain(self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Small replies do not wait for acknowledgements, and a client that takes nothing does not keep its place.
+fn prepare(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?)
+}
+
+/// Serves one connection to its end, or at the shutdown to the end of the request that is running.
+async fn connection<S>(shared: Arc<Shared>, stream: S, door: Door, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let grace = shared.config.grace;
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.config.header_timeout)
+        .max_buf_size(64 * 1024);
+    let service = service_fn(|request| {
+        let (shared, door) = (&shared, &door);
+        async move { Ok::<_, Infallible>(shared.serve(request, door).await) }
+    });
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = serving.as_mut() => Ok(ended),
+        () = shutdown.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            timeout(grace, serving).await
+        }
+    };
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "connection ended badly"),
+        Err(_) => tracing::info!("a request did not end before the shutdown"),
+    }
+}

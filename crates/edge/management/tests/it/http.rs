@@ -1,0 +1,250 @@
+//! HTTP as clients speak it, and as attackers do.
+
+use crate::fake::{Fake, Running};
+use crate::raw::{ANNA, ROOT, basic, exchange, post, receive};
+use openrdms_cim::Principal;
+use openrdms_management::{AuthFailure, Config, PeerPolicy, ServeError, Server, Tls};
+use openrdms_wsman::client;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+fn identify() -> Vec<u8> {
+    client::identify().into_bytes()
+}
+
+#[tokio::test]
+async fn a_challenge_executes_nothing_and_keeps_the_connection() {
+    let server = Running::plain(1).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // As curl does: first without, then with the header, on one connection.
+    let reply = exchange(&mut stream, &post("/wsman", "", &identify())).await;
+    assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some("Basic realm=\"WSMAN\"")));
+    assert_eq!(reply.header("connection"), None);
+    for wrong in ["LAB\\root:wrong", "nobody:secret"] {
+        let reply = exchange(&mut stream, &post("/wsman", &basic(wrong), &identify())).await;
+        assert_eq!(reply.status, 401);
+    }
+    let reply = exchange(&mut stream, &post("/wsman", "Authorization: Negotiate YII=\r\n", b"")).await;
+    assert_eq!(reply.status, 401);
+    let reply = exchange(&mut stream, &post("/wsman/?PSVersion=5.1", &basic(ROOT), &identify())).await;
+    assert_eq!(
+        (reply.status, reply.header("content-type")),
+        (200, Some("application/soap+xml;charset=UTF-8"))
+    );
+    assert!(reply.text().contains("http/basic"));
+    let reply = exchange(&mut stream, &post("/wsman", &basic("broken:x"), &identify())).await;
+    assert_eq!(reply.status, 503);
+}
+
+#[tokio::test]
+async fn everybody_may_ask_who_we_are_and_nothing_else() {
+    let server = Running::plain(1).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let header = "WSMANIDENTIFY: unauthenticated\r\n";
+    let reply = exchange(&mut stream, &post("/wsman", header, &identify())).await;
+    assert_eq!(reply.status, 200);
+    assert!(
+        reply.text().contains("OS: 0.0.0 SP: 0.0 Stack: 3.0") && !reply.text().contains("SecurityProfile")
+    );
+    for other in [&b"<a/>"[..], b"", crate::wsman::enumerate(1).as_bytes()] {
+        assert_eq!(exchange(&mut stream, &post("/wsman", header, other)).await.status, 401);
+    }
+    let long = [identify(), vec![b' '; 10_000]].concat();
+    let mut other = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(exchange(&mut other, &post("/wsman", header, &long)).await.status, 413);
+    // Whoever gives a password gets it checked.
+    let both = format!("{header}{}", basic("LAB\\root:wrong"));
+    assert_eq!(exchange(&mut stream, &post("/wsman", &both, &identify())).await.status, 401);
+}
+
+#[tokio::test]
+async fn other_paths_and_methods_are_refused() {
+    let server = Running::plain(1).await;
+    for (request, status) in [
+        (post("/", "", b""), 404),
+        (post("/wsman/x", &basic(ROOT), &identify()), 404),
+        (b"GET /wsman HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), 405),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        assert_eq!(exchange(&mut stream, &request).await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn long_bodies_are_refused_whether_announced_or_not() {
+    let config = Config { max_request: 10_000, ..Config::default() };
+    let server = Running::start(Fake::new(1), config, None).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let announced =
+        format!("POST /wsman HTTP/1.1\r\nHost: x\r\n{}Content-Length: 10001\r\n\r\n", basic(ROOT));
+    assert_eq!(exchange(&mut stream, announced.as_bytes()).await.status, 413);
+    assert!(receive(&mut stream).await.is_none(), "the connection cannot go on");
+    for who in [basic(ROOT), String::new()] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head =
+            format!("POST /wsman HTTP/1.1\r\nHost: x\r\n{who}Transfer-Encoding: chunked\r\n\r\n2711\r\n");
+        let chunk = [head.as_bytes(), &[b'x'; 10_001], b"\r\n0\r\n\r\n"].concat();
+        assert_eq!(exchange(&mut stream, &chunk).await.status, 413);
+    }
+}
+
+#[tokio::test]
+async fn slow_senders_are_cut_off() {
+    let short = Duration::from_millis(100);
+    let config = Config { header_timeout: short, body_timeout: short, ..Config::default() };
+    let server = Running::start(Fake::new(1), config, None).await;
+    for begin in ["", "POST /wsman HTTP/1.1\r\nHo"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(begin.as_bytes()).await.unwrap();
+        let reply = receive(&mut stream).await;
+        assert!(reply.is_none_or(|r| r.status == 408), "no header in time: {begin:?}");
+    }
+    for who in [basic(ROOT), String::new()] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let begin = format!("POST /wsman HTTP/1.1\r\nHost: x\r\n{who}Content-Length: 100\r\n\r\n<");
+        assert_eq!(exchange(&mut stream, begin.as_bytes()).await.status, 408);
+        assert!(receive(&mut stream).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn old_and_careful_clients_are_served() {
+    let server = Running::plain(1).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let (who, body) = (basic(ROOT), identify());
+    let old = format!("POST /wsman HTTP/1.0\r\n{who}Content-Length: {}\r\n\r\n", body.len());
+    assert_eq!(exchange(&mut stream, &[old.as_bytes(), &body].concat()).await.status, 200);
+    assert!(receive(&mut stream).await.is_none());
+
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let careful = format!(
+        "POST /wsman HTTP/1.1\r\nHost: x\r\n{who}Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    assert_eq!(exchange(&mut stream, careful.as_bytes()).await.status, 100);
+    assert_eq!(exchange(&mut stream, &body).await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_wait_for_room() {
+    let config = Config { max_connections: 1, ..Config::default() };
+    let server = Running::start(Fake::new(1), config, None).await;
+    let request = post("/wsman", &basic(ROOT), &identify());
+    let mut first = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(exchange(&mut first, &request).await.status, 200);
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    second.write_all(&request).await.unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(100), receive(&mut second)).await;
+    assert!(waiting.is_err(), "there is no room yet");
+    drop(first);
+    assert_eq!(receive(&mut second).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_the_running_request_end() {
+    let mut server = Running::plain(1).await;
+    let fake = server.fake.clone();
+    let held = fake.gate.acquire_many(1000).await.unwrap();
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    let body = crate::wsman::invoke(1, "Disconnect", &[]);
+    stream.write_all(&post("/wsman", &basic(ROOT), body.as_bytes())).await.unwrap();
+    server.fake.entered.acquire().await.unwrap().forget();
+    server.shutdown.cancel();
+    drop(held);
+    assert_eq!(receive(&mut stream).await.unwrap().status, 200);
+    assert!(receive(&mut stream).await.is_none());
+    drop(idle);
+    (&mut server.task).await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn plain_http_is_for_loopback_only() {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let server = Server::new(Fake::new(1), Arc::new(crate::fake::People), Config::default());
+    let refused = server.serve_tcp(listener, None, CancellationToken::new()).await;
+    assert!(matches!(refused, Err(ServeError::NotLoopback(_))));
+}
+
+#[tokio::test]
+async fn a_unix_socket_asks_for_no_password_but_for_the_right_peer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let me = rustix::process::getuid().as_raw();
+    for welcome in [true, false] {
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = Server::new(Fake::new(1), Arc::new(crate::fake::People), Config::default());
+        let shutdown = CancellationToken::new();
+        let policy: PeerPolicy = Arc::new(move |peer| {
+            if !welcome || peer.uid() != me {
+                return Err(AuthFailure::Denied);
+            }
+            Ok(Principal { name: format!("uid:{}", peer.uid()), admin: true, from: "local socket".into() })
+        });
+        let (stop, running) = (shutdown.clone(), server.clone());
+        let task = tokio::spawn(async move { running.serve_unix(listener, policy, stop).await });
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let body = crate::wsman::enumerate(10);
+        let reply = exchange(&mut stream, &post("/wsman", "", body.as_bytes())).await;
+        assert_eq!(reply.status, if welcome { 200 } else { 403 });
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tls_certificates_are_exchanged_while_it_listens() {
+    let (first, second) = (certificate(), certificate());
+    let tls = Tls::new(server_config(&first));
+    let server = Running::start(Fake::new(1), Config::default(), Some(tls.clone())).await;
+    let request = post("/wsman", &basic(ANNA), &identify());
+    let mut old = connect(&server, &first).await.unwrap();
+    let reply = exchange(&mut old, &request).await;
+    assert!(reply.text().contains("https/basic"));
+    assert!(connect(&server, &second).await.is_err(), "the second certificate is not in use yet");
+    tls.replace(server_config(&second));
+    assert_eq!(exchange(&mut connect(&server, &second).await.unwrap(), &request).await.status, 200);
+    assert_eq!(exchange(&mut old, &request).await.status, 200, "connections that are open go on");
+    // Plain HTTP to the TLS port gets nowhere.
+    let mut plain = TcpStream::connect(server.address).await.unwrap();
+    plain.write_all(&request).await.unwrap();
+    assert!(receive(&mut plain).await.is_none());
+}
+
+fn certificate() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()
+}
+
+fn server_config(certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Arc<rustls::ServerConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    Arc::new(config)
+}
+
+async fn connect(
+    server: &Running,
+    trusted: &rcgen::CertifiedKey<rcgen::KeyPair>,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(trusted.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(server.address).await?;
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}

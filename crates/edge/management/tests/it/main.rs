@@ -1,0 +1,9 @@
+//! The server against real sockets: a fake service behind it, hand-written and real clients before it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of what clippy takes for one")]
+
+mod fake;
+mod http;
+mod pypsrp;
+mod raw;
+mod wsman;

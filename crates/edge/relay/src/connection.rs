@@ -1,0 +1,242 @@
+//! One connection, from the first byte to the last.
+
+use crate::{
+    client_leg::{Client, ClientError, Doorman},
+    desktop_leg::{self, DesktopError, DesktopLeg, Target},
+    ending,
+    order::Order,
+    pump::{Event, Pump},
+    server::Shared,
+    socket,
+};
+use openrdms_broker::{
+    ConnectionId,
+    ports::{
+        Admission, AttachRequest, Attachment,
+        front::{ConnectionEnd, Told},
+    },
+    session::DetachReason,
+};
+use openrdms_rdp::{ChannelMap, server::ErrorInfo};
+use std::{future::poll_fn, net::IpAddr, sync::Arc, task::Poll, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_rustls::{client, server};
+use tokio_util::task::AbortOnDropHandle;
+
+/// A desktop's xrdp ends the leg at once; a desktop that does not is not waited for.
+const DESKTOP_CLOSE: Duration = Duration::from_secs(1);
+
+type BoundPump = Pump<server::TlsStream<TcpStream>, client::TlsStream<UnixStream>>;
+
+/// How the pump came to its end.
+enum Stop {
+    Ordered(DetachReason),
+    /// The broker no longer wants the connection.
+    Unwanted(ErrorInfo),
+    ClientGone,
+    DesktopGone,
+    DesktopBroke,
+}
+
+/// Runs one connection. `unproved` is given back as soon as the user is proved.
+pub(crate) async fn run(shared: Arc<Shared>, tcp: TcpStream, peer: IpAddr, unproved: OwnedSemaphorePermit) {
+    if let Err(error) = socket::tune(&tcp) {
+        tracing::debug!(%error, "the client was gone at once");
+        return;
+    }
+    let identity = shared.identity.current();
+    let doorman = Doorman { config: &shared.config, identity: &identity, auth: &*shared.auth, peer };
+    let admitted = tokio::select! {
+        admitted = Box::pin(doorman.admit(tcp)) => admitted,
+        () = shared.shutdown.cancelled() => return,
+    };
+    drop(unproved);
+    match admitted {
+        Ok(client) => Box::pin(serve(&shared, client, peer)).await,
+        Err(error @ (ClientError::Logon(_) | ClientError::Credssp(_))) => {
+            tracing::info!(%peer, %error, "a logon was refused");
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::debug!(%peer, %error, cause, "a client did not get as far as a logon");
+        }
+    }
+}
+
+/// Gets a desktop for a proved user and connects the two until one of them ends it.
+async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
+    let connection = ConnectionId(uuid::Uuid::new_v4());
+    let limits = &shared.config.limits;
+    let bound_by = Instant::now() + limits.bind;
+    let early_flags = client.accepted.client.blocks.core.early_flags;
+    let request = AttachRequest {
+        connection,
+        user: client.user.clone(),
+        route: client.route.clone(),
+        client: client.facts(peer),
+    };
+    tracing::info!(%connection, %peer, user = %client.user, security = ?client.security, "a user is proved");
+    // not cancelled from here: the broker answers within its own limit
+    let admission = match shared.front.attach(request).await {
+        Ok(admission) => admission,
+        Err(refusal) => {
+            tracing::info!(%connection, error = %refusal, "a user gets no desktop");
+            let last = ending::refusal(early_flags, Some(ending::refused_info(refusal)));
+            ending::tell(&mut client.stream, &last, limits).await;
+            return;
+        }
+    };
+    let Admission { session, endpoint, certificate_sha256, desktop_user, kill, mut attachment } = admission;
+    let mut order = Order::new(kill.clone());
+    let shutdown = shared.shutdown.clone();
+    let _shutdown_is_an_order = AbortOnDropHandle::new(tokio::spawn(async move {
+        shutdown.cancelled().await;
+        kill.throw(DetachReason::Service);
+    }));
+
+    let target = Target { endpoint: &endpoint, certificate_sha256, user: &desktop_user };
+    let opening = desktop_leg::open(target, &client.accepted.client, &client.accepted.info);
+    let opened = tokio::select! {
+        biased;
+        reason = order.given() => Err(Ok(reason)),
+        opened = timeout_at(bound_by, Box::pin(opening)) => {
+            opened.unwrap_or(Err(DesktopError::TimedOut)).map_err(Err)
+        }
+    };
+    let leg = match opened {
+        Ok(leg) => leg,
+        Err(why) => {
+            let info = match &why {
+                Ok(reason) => ending::ordered_info(*reason),
+                Err(error) => {
+                    let cause = std::error::Error::source(error).map(ToString::to_string);
+                    tracing::warn!(%connection, %session, %error, cause, "a desktop could not be connected to");
+                    Some(ErrorInfo::DesktopFailed)
+                }
+            };
+            let told = ending::tell(&mut client.stream, &ending::refusal(early_flags, info), limits).await;
+            drop(client);
+            let end = if why.is_ok() { ConnectionEnd::Ordered(told) } else { ConnectionEnd::DesktopFailed };
+            attachment.closed(end).await;
+            return;
+        }
+    };
+    let Client { stream, accepted, .. } = client;
+    let DesktopLeg { stream: desktop, ids } = leg;
+    let map = ChannelMap::new(&accepted.ids, &ids);
+    tracing::debug!(%connection, %session, ids_differ = map.is_some(), "both legs are connected");
+    let mut pump = Pump::new(stream, desktop, map, accepted.ids.io);
+    drop(accepted);
+    let stop = pass(&mut pump, &mut order, &mut *attachment, connection).await;
+    let end = finish(pump, stop, early_flags, shared).await;
+    tracing::info!(%connection, %session, ?end, "a connection has ended");
+    attachment.closed(end).await;
+}
+
+/// Passes everything through until somebody ends it.
+async fn pass(
+    pump: &mut BoundPump,
+    order: &mut Order,
+    attachment: &mut dyn Attachment,
+    connection: ConnectionId,
+) -> Stop {
+    loop {
+        let event = poll_fn(|cx| match order.poll(cx) {
+            Poll::Ready(reason) => Poll::Ready(Err(reason)),
+            Poll::Pending => pump.poll(cx).map(Ok),
+        });
+        match event.await {
+            Err(reason) => return Stop::Ordered(reason),
+            Ok(Event::Input) => attachment.input(Duration::ZERO),
+            Ok(Event::Activated) => {
+                // the desktop's first frame waits meanwhile: nobody sees a desktop that the broker does not know of
+                let activated = tokio::select! {
+                    biased;
+                    reason = order.given() => return Stop::Ordered(reason),
+                    activated = attachment.activated() => activated,
+                };
+                if let Err(refusal) = activated {
+                    return Stop::Unwanted(ending::refused_info(refusal));
+                }
+            }
+            Ok(Event::ClientGone) => return Stop::ClientGone,
+            Ok(Event::DesktopGone) => return Stop::DesktopGone,
+            Ok(Event::ClientBroke(error)) => {
+                tracing::info!(%connection, %error, "a client broke the protocol");
+                return Stop::ClientGone;
+            }
+            Ok(Event::DesktopBroke(error)) => {
+                tracing::warn!(%connection, %error, "a desktop broke the protocol");
+                return Stop::DesktopBroke;
+            }
+        }
+    }
+}
+
+/// Ends both legs.
+async fn finish(mut pump: BoundPump, stop: Stop, early_flags: u16, shared: &Shared) -> ConnectionEnd {
+    let limits = &shared.config.limits;
+    let info = match stop {
+        Stop::ClientGone => {
+            // its last words, a disconnect request perhaps
+            let _ = timeout(DESKTOP_CLOSE, pump.empty_to_desktop()).await;
+            close_desktop(&mut pump.desktop).await;
+            return ConnectionEnd::ClientGone;
+        }
+        Stop::DesktopGone => {
+            // its last words, its own reason perhaps
+            let said = timeout(limits.tell, async {
+                pump.empty_to_client().await?;
+                ending::say(&mut pump.client, &[]).await
+            });
+            let said = matches!(said.await, Ok(Ok(())));
+            ending::after(&mut pump.client, said, limits).await;
+            return ConnectionEnd::DesktopGone;
+        }
+        Stop::Ordered(reason) => ending::ordered_info(reason),
+        Stop::Unwanted(info) => Some(info),
+        Stop::DesktopBroke => Some(ErrorInfo::DesktopFailed),
+    };
+    let told = dismiss(&mut pump, early_flags, info, shared).await;
+    match stop {
+        Stop::DesktopBroke => ConnectionEnd::DesktopFailed,
+        _ => ConnectionEnd::Ordered(told),
+    }
+}
+
+/// Tells the client and closes both legs.
+async fn dismiss(pump: &mut BoundPump, early_flags: u16, info: Option<ErrorInfo>, shared: &Shared) -> Told {
+    let limits = &shared.config.limits;
+    let last = if pump.client_had_any() {
+        ending::farewell(early_flags, pump.share_id().unwrap_or(0), info)
+    } else {
+        ending::refusal(early_flags, info)
+    };
+    // one limit for all of it: a client that reads nothing, or a desktop that stops in the middle of a frame, must
+    // not hold up the answer to whoever ordered this
+    let said = timeout(limits.tell, async {
+        pump.finish_client_frame().await?;
+        ending::say(&mut pump.client, &last).await
+    });
+    let said = matches!(said.await, Ok(Ok(())));
+    let Pump { client, desktop, .. } = pump;
+    let (told, ()) = tokio::join!(ending::after(client, said, limits), close_desktop(desktop));
+    told
+}
+
+/// Closes the desktop leg and waits for the desktop's RDP server to notice: a new leg that is opened before that
+/// would be taken for a second client. Closing a leg never harms the desktop.
+async fn close_desktop(desktop: &mut client::TlsStream<UnixStream>) {
+    let closing = async {
+        if desktop.shutdown().await.is_ok() {
+            let mut sink = [0; 4096];
+            while matches!(desktop.get_mut().0.read(&mut sink).await, Ok(n) if n > 0) {}
+        }
+    };
+    let _ = timeout(DESKTOP_CLOSE, closing).await;
+}

@@ -1,0 +1,338 @@
+//! The pump: passes everything through, both ways, in one task.
+//!
+//! Each direction has one buffer, which grows from 2 to 32 KiB under load and shrinks again. Bytes are read into it
+//! and written from it: nothing is allocated or moved per frame. Before the first byte of a frame is passed on, its
+//! head is there and has been looked at, and channel ids in it have been rewritten where the legs differ. So at any
+//! moment it is known how much of a frame the client still has to get before somebody else may speak to it.
+
+#[cfg(test)]
+mod tests;
+
+use openrdms_rdp::{ChannelMap, FrameError, frame_len, watch};
+use std::{
+    future::poll_fn,
+    io,
+    ops::ControlFlow,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+const SMALL: usize = 2 * 1024;
+const LARGE: usize = 32 * 1024;
+/// So many reads in a row that use little of a large buffer make it small again.
+const LAZY_READS: u16 = 256;
+/// Input is reported at most this often.
+const INPUT_EVERY: Duration = Duration::from_secs(5);
+
+/// What the pump stops for. It goes on with the next call, unless an end was reported.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The desktop's first Demand Active is here, and has not been passed on yet.
+    Activated,
+    /// The user gave input. Reported at once, but at most once in five seconds.
+    Input,
+    /// The client closed or cannot be reached.
+    ClientGone,
+    /// The desktop closed or cannot be reached.
+    DesktopGone,
+    /// The client sent something that is not a frame.
+    ClientBroke(FrameError),
+    /// The desktop sent something that is not a frame.
+    DesktopBroke(FrameError),
+}
+
+/// Both legs and what is under way between them.
+pub(crate) struct Pump<C, D> {
+    pub(crate) client: C,
+    pub(crate) desktop: D,
+    /// Desktop to client.
+    down: Lane,
+    /// Client to desktop.
+    up: Lane,
+    watch: Watch,
+}
+
+/// What is known from looking at heads.
+struct Watch {
+    map: Option<ChannelMap>,
+    /// The I/O channel as the client knows it.
+    io: u16,
+    share_id: Option<u32>,
+    input_reported: Option<Instant>,
+}
+
+/// One direction. In `buffer`: `start..looked` may be passed on, `looked..end` is the beginning of a head.
+struct Lane {
+    buffer: Vec<u8>,
+    start: usize,
+    looked: usize,
+    end: usize,
+    /// How much of the frame at `looked` is still to come in.
+    frame_left: usize,
+    /// How much of the frame at `start` is still to go out; zero at a boundary.
+    sent_left: usize,
+    sent_any: bool,
+    unflushed: bool,
+    lazy_reads: u16,
+}
+
+enum LaneStop {
+    Noticed,
+    SourceGone,
+    SinkGone,
+    Broke(FrameError),
+}
+
+impl<C, D> Pump<C, D>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    D: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Begins between two legs whose next byte is the first of a frame. `io` is the client's I/O channel.
+    pub(crate) fn new(client: C, desktop: D, map: Option<ChannelMap>, io: u16) -> Self {
+        let watch = Watch { map, io, share_id: None, input_reported: None };
+        Self { client, desktop, down: Lane::new(), up: Lane::new(), watch }
+    }
+
+    /// Passes bytes on until there is something to report.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let Self { client, desktop, down, up, watch } = self;
+        if let Poll::Ready(stop) = up.poll(cx, client, desktop, |head| watch.client_said(head)) {
+            return Poll::Ready(match stop {
+                LaneStop::Noticed => Event::Input,
+                LaneStop::SourceGone => Event::ClientGone,
+                LaneStop::SinkGone => Event::DesktopGone,
+                LaneStop::Broke(error) => Event::ClientBroke(error),
+            });
+        }
+        down.poll(cx, desktop, client, |head| watch.desktop_said(head)).map(|stop| match stop {
+            LaneStop::Noticed => Event::Activated,
+            LaneStop::SourceGone => Event::DesktopGone,
+            LaneStop::SinkGone => Event::ClientGone,
+            LaneStop::Broke(error) => Event::DesktopBroke(error),
+        })
+    }
+
+    /// The share id of the last Demand Active.
+    pub(crate) fn share_id(&self) -> Option<u32> {
+        self.watch.share_id
+    }
+
+    /// Whether the client has had any frame from the desktop.
+    pub(crate) fn client_had_any(&self) -> bool {
+        self.down.sent_any
+    }
+
+    /// Brings the client to a frame boundary: the rest of a frame that it has had a part of is fetched and sent;
+    /// whatever else came from the desktop is dropped. The pump must not be polled afterwards.
+    pub(crate) async fn finish_client_frame(&mut self) -> io::Result<()> {
+        self.down.finish_frame(&mut self.desktop, &mut self.client).await
+    }
+
+    /// Sends the client what had come before the desktop closed. The pump must not be polled afterwards.
+    pub(crate) async fn empty_to_client(&mut self) -> io::Result<()> {
+        self.client.write_all(&self.down.buffer[self.down.start..self.down.looked]).await?;
+        self.client.flush().await
+    }
+
+    /// Sends the desktop what had come before the client closed. The pump must not be polled afterwards.
+    pub(crate) async fn empty_to_desktop(&mut self) -> io::Result<()> {
+        self.desktop.write_all(&self.up.buffer[self.up.start..self.up.looked]).await?;
+        self.desktop.flush().await
+    }
+}
+
+impl Watch {
+    fn client_said(&mut self, head: &mut [u8]) -> ControlFlow<()> {
+        let input = watch::carries_input(head, self.io);
+        if let Some(map) = &self.map {
+            map.to_desktop(head);
+        }
+        if input && self.input_reported.is_none_or(|at| at.elapsed() >= INPUT_EVERY) {
+            self.input_reported = Some(Instant::now());
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn desktop_said(&mut self, head: &mut [u8]) -> ControlFlow<()> {
+        if let Some(map) = &self.map {
+            map.to_client(head);
+        }
+        if let Some(id) = watch::demand_active(head, self.io) {
+            let first = self.share_id.replace(id).is_none();
+            if first {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self {
+            buffer: vec![0; SMALL],
+            start: 0,
+            looked: 0,
+            end: 0,
+            frame_left: 0,
+            sent_left: 0,
+            sent_any: false,
+            unflushed: false,
+            lazy_reads: 0,
+        }
+    }
+
+    fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        mut notice: impl FnMut(&mut [u8]) -> ControlFlow<()>,
+    ) -> Poll<LaneStop>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            match self.look(&mut notice) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return Poll::Ready(LaneStop::Noticed),
+                Err(error) => return Poll::Ready(LaneStop::Broke(error)),
+            }
+            while self.start < self.looked {
+                match Pin::new(&mut *to).poll_write(cx, &self.buffer[self.start..self.looked]) {
+                    Poll::Ready(Ok(n)) if n > 0 => self.sent(n),
+                    Poll::Ready(_) => return Poll::Ready(LaneStop::SinkGone),
+                    Poll::Pending => break,
+                }
+            }
+            self.make_room();
+            if self.end < self.buffer.len() {
+                match self.poll_fill(cx, from) {
+                    Poll::Ready(Ok(n)) if n > 0 => continue,
+                    Poll::Ready(_) => return Poll::Ready(LaneStop::SourceGone),
+                    Poll::Pending => {}
+                }
+            }
+            // nothing more comes in for now: what the TLS layer still holds must go out
+            if self.unflushed && self.start == self.looked {
+                match Pin::new(&mut *to).poll_flush(cx) {
+                    Poll::Ready(Ok(())) => self.unflushed = false,
+                    Poll::Ready(Err(_)) => return Poll::Ready(LaneStop::SinkGone),
+                    Poll::Pending => {}
+                }
+            }
+            return Poll::Pending;
+        }
+    }
+
+    /// Walks over what has come in. Stops at the beginning of a head that is not complete, and behind a head that
+    /// is to be reported.
+    fn look(
+        &mut self,
+        notice: &mut impl FnMut(&mut [u8]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
+        while self.looked < self.end {
+            if self.frame_left == 0 {
+                let rest = &mut self.buffer[self.looked..self.end];
+                let Some(length) = frame_len(rest)? else { break };
+                let Some(head) = rest.get_mut(..length.min(watch::HEAD)) else { break };
+                self.frame_left = length;
+                let flow = notice(head);
+                self.step_over();
+                if flow.is_break() {
+                    return Ok(flow);
+                }
+            } else {
+                self.step_over();
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Moves `looked` to the end of the frame, or of what is there of it.
+    fn step_over(&mut self) {
+        let n = self.frame_left.min(self.end - self.looked);
+        self.looked += n;
+        self.frame_left -= n;
+    }
+
+    /// Accounts for `n` bytes that went out.
+    fn sent(&mut self, mut n: usize) {
+        (self.sent_any, self.unflushed) = (true, true);
+        while n > 0 {
+            if self.sent_left == 0 {
+                // heads up to `looked` were complete and good, so this is a length
+                self.sent_left = frame_len(&self.buffer[self.start..self.end]).ok().flatten().unwrap_or(n);
+            }
+            let part = n.min(self.sent_left);
+            self.start += part;
+            self.sent_left -= part;
+            n -= part;
+        }
+    }
+
+    /// Makes the buffer begin at its beginning again, once only a piece of a head is left in it.
+    fn make_room(&mut self) {
+        if self.start == self.looked && self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            (self.start, self.looked) = (0, 0);
+        }
+        if self.lazy_reads >= LAZY_READS && self.end < SMALL && self.start == self.looked {
+            self.buffer.truncate(SMALL);
+            self.buffer.shrink_to_fit();
+            self.lazy_reads = 0;
+        }
+    }
+
+    fn poll_fill<R: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+    ) -> Poll<io::Result<usize>> {
+        let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
+        ready!(Pin::new(from).poll_read(cx, &mut room))?;
+        let n = room.filled().len();
+        self.end += n;
+        let size = self.buffer.len();
+        if self.end == size && size < LARGE {
+            self.buffer.resize(size * 2, 0);
+        } else if size > SMALL && n < size / 4 {
+            self.lazy_reads = self.lazy_reads.saturating_add(1);
+        } else {
+            self.lazy_reads = 0;
+        }
+        Poll::Ready(Ok(n))
+    }
+
+    async fn finish_frame<R, W>(&mut self, from: &mut R, to: &mut W) -> io::Result<()>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        while self.sent_left > 0 {
+            if self.start == self.end {
+                (self.start, self.looked, self.end) = (0, 0, 0);
+                let room = self.sent_left.min(self.buffer.len());
+                self.end = from.read(&mut self.buffer[..room]).await?;
+                if self.end == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            let until = self.end.min(self.start + self.sent_left);
+            let part = &self.buffer[self.start..until];
+            let n = poll_fn(|cx| Pin::new(&mut *to).poll_write(cx, part)).await?;
+            if n == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.start += n;
+            self.sent_left -= n;
+        }
+        Ok(())
+    }
+}

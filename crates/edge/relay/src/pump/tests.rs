@@ -1,0 +1,222 @@
+//! The pump between two pipes: nothing is changed or lost, and it can always be stopped at a frame boundary.
+
+use super::*;
+use openrdms_rdp::{ChannelIds, mcs};
+use proptest::{collection::vec, prelude::*};
+use tokio::io::{DuplexStream, duplex};
+
+type Pipes = Pump<DuplexStream, DuplexStream>;
+
+/// A pump, the client's end and the desktop's end; the pipes hold `size` bytes.
+fn pump(size: usize, map: Option<ChannelMap>) -> (Pipes, DuplexStream, DuplexStream) {
+    let ((client, client_end), (desktop, desktop_end)) = (duplex(size), duplex(size));
+    (Pump::new(client, desktop, map, ChannelIds::IO), client_end, desktop_end)
+}
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let limit = Duration::from_secs(20);
+    runtime.block_on(async { tokio::time::timeout(limit, test).await.expect("nothing hangs") })
+}
+
+async fn event(pump: &mut Pipes) -> Event {
+    poll_fn(|cx| pump.poll(cx)).await
+}
+
+/// Runs the pump, whatever it notices, until it ends.
+async fn until_end(pump: &mut Pipes) -> Event {
+    loop {
+        match event(pump).await {
+            Event::Activated | Event::Input => {}
+            end => return end,
+        }
+    }
+}
+
+fn demand_active(share_id: u32) -> Vec<u8> {
+    let mut content = vec![0x40, 0x01, 0x11, 0x00, 0xf0, 0x03];
+    content.extend_from_slice(&share_id.to_le_bytes());
+    content.resize(300, 7);
+    mcs::send_data_indication(&content).unwrap()
+}
+
+/// Frames of both kinds, some longer than any buffer.
+fn frames(most: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let tpkt = (3..most).prop_map(|n| {
+        let length = (n + 4) as u16;
+        [&[3, 0][..], &length.to_be_bytes(), &vec![n as u8; n]].concat()
+    });
+    let fast = (0..most.min(30_000)).prop_map(|n| {
+        let length = (n + 3) as u16 | 0x8000;
+        [&[4][..], &length.to_be_bytes(), &vec![n as u8; n]].concat()
+    });
+    vec(prop_oneof![2 => tpkt, 2 => fast, 1 => any::<u32>().prop_map(demand_active)], 1..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn everything_arrives_unchanged_both_ways(
+        down in frames(60_000),
+        up in frames(3_000),
+        size in 1usize..5_000,
+        chunk in 1usize..9_000,
+    ) {
+        let (down, up) = (down.concat(), up.concat());
+        let (got_down, got_up) = run(async {
+            let (mut pump, client, desktop) = pump(size, None);
+            let ((mut cr, mut cw), (mut dr, mut dw)) = (tokio::io::split(client), tokio::io::split(desktop));
+            let feed = async |w: &mut tokio::io::WriteHalf<DuplexStream>, bytes: &[u8]| {
+                for part in bytes.chunks(chunk) {
+                    w.write_all(part).await.unwrap();
+                }
+            };
+            let (mut got_down, mut got_up) = (vec![0; down.len()], vec![0; up.len()]);
+            let work = async {
+                tokio::join!(
+                    feed(&mut dw, &down),
+                    feed(&mut cw, &up),
+                    async { cr.read_exact(&mut got_down).await.unwrap() },
+                    async { dr.read_exact(&mut got_up).await.unwrap() },
+                )
+            };
+            tokio::select! {
+                _ = work => {}
+                end = until_end(&mut pump) => panic!("{end:?}"),
+            }
+            (got_down, got_up)
+        });
+        prop_assert!(got_down == down && got_up == up);
+    }
+
+    #[test]
+    fn the_client_can_be_brought_to_a_frame_boundary_at_any_moment(
+        frames in frames(5_000),
+        size in 1usize..3_000,
+        seen in 0usize..20_000,
+    ) {
+        let bytes = frames.concat();
+        let seen = seen.min(bytes.len() - 1);
+        let got = run(async {
+            let (mut pump, mut client, mut desktop) = pump(size, None);
+            let feeding = bytes.clone();
+            // the desktop goes on for as long as anybody listens
+            let feed = tokio::spawn(async move { let _ = desktop.write_all(&feeding).await; desktop });
+            let mut got = vec![0; seen];
+            tokio::select! {
+                read = client.read_exact(&mut got) => { read.unwrap(); }
+                end = until_end(&mut pump) => panic!("{end:?}"),
+            }
+            let reading = tokio::spawn(async move {
+                client.read_to_end(&mut got).await.unwrap();
+                got
+            });
+            pump.finish_client_frame().await.unwrap();
+            pump.client.write_all(b"last").await.unwrap();
+            drop(pump);
+            feed.await.unwrap();
+            reading.await.unwrap()
+        });
+        let got = got.strip_suffix(b"last").unwrap();
+        prop_assert!(bytes.starts_with(got) && got.len() >= seen);
+        let mut at = 0;
+        let boundary = frames.iter().any(|f| { let here = at == got.len(); at += f.len(); here }) || at == got.len();
+        prop_assert!(boundary, "{} is no boundary", got.len());
+    }
+}
+
+#[test]
+fn the_first_demand_active_waits_until_the_pump_goes_on_and_the_last_share_id_counts() {
+    run(async {
+        let (mut pump, mut client, mut desktop) = pump(4096, None);
+        let license = openrdms_rdp::server::license_valid_client();
+        desktop.write_all(&[license.clone(), demand_active(5), demand_active(6)].concat()).await.unwrap();
+        assert_eq!(event(&mut pump).await, Event::Activated);
+        assert_eq!(pump.share_id(), Some(5));
+        assert!(!pump.client_had_any());
+        let mut got = vec![0; license.len() + 2 * demand_active(5).len()];
+        tokio::select! {
+            read = client.read_exact(&mut got) => { read.unwrap(); }
+            event = event(&mut pump) => panic!("{event:?} a second time"),
+        }
+        assert_eq!(pump.share_id(), Some(6));
+        assert!(pump.client_had_any());
+    });
+}
+
+#[test]
+fn input_is_reported_at_once_and_then_not_for_a_while() {
+    run(async {
+        let (mut pump, mut client, mut desktop) = pump(4096, None);
+        let (sync, key) = ([0x04, 0x03, 0x61], [0x04, 0x04, 0x00, 0x1e]);
+        client.write_all(&[&sync[..], &key, &key, &sync, &key].concat()).await.unwrap();
+        assert_eq!(event(&mut pump).await, Event::Input);
+        let mut got = [0; 18];
+        tokio::select! {
+            read = desktop.read_exact(&mut got) => { read.unwrap(); }
+            event = event(&mut pump) => panic!("{event:?} a second time"),
+        }
+    });
+}
+
+#[test]
+fn ids_are_rewritten_where_the_legs_differ_even_byte_by_byte() {
+    run(async {
+        let desktop_ids = ChannelIds { io: 1003, user: 1010, statics: vec![1020] };
+        let map = ChannelMap::new(&ChannelIds::ours(1), &desktop_ids);
+        let (mut pump, mut client, mut desktop) = pump(1, map);
+        let (sent, expected) = (
+            mcs::send_data_request(1005, 1004, &[9; 200]).unwrap(),
+            mcs::send_data_request(1010, 1020, &[9; 200]).unwrap(),
+        );
+        let mut got = vec![0; expected.len()];
+        tokio::select! {
+            end = until_end(&mut pump) => panic!("{end:?}"),
+            _ = async { tokio::join!(client.write_all(&sent), desktop.read_exact(&mut got)) } => {}
+        }
+        assert_eq!(got, expected);
+    });
+}
+
+#[test]
+fn each_end_is_told_apart() {
+    run(async {
+        let (mut p, client, _desktop) = pump(64, None);
+        drop(client);
+        assert_eq!(until_end(&mut p).await, Event::ClientGone);
+        let (mut p, _client, desktop) = pump(64, None);
+        drop(desktop);
+        assert_eq!(until_end(&mut p).await, Event::DesktopGone);
+        let (mut p, mut client, _desktop) = pump(64, None);
+        client.write_all(&[1, 2, 3, 4]).await.unwrap();
+        assert_eq!(until_end(&mut p).await, Event::ClientBroke(FrameError::UnknownHeader));
+        let (mut p, _client, mut desktop) = pump(64, None);
+        desktop.write_all(&[3, 0, 0, 4]).await.unwrap();
+        assert_eq!(until_end(&mut p).await, Event::DesktopBroke(FrameError::TooShort));
+    });
+}
+
+#[test]
+fn the_buffer_grows_under_load_and_shrinks_when_it_is_over() {
+    run(async {
+        let (mut pump, mut client, mut desktop) = pump(64 * 1024, None);
+        let large = [&[3, 0, 0xff, 0xff][..], &vec![1; 65_531]].concat();
+        let mut got = vec![0; large.len()];
+        for _ in 0..4 {
+            tokio::select! {
+                end = until_end(&mut pump) => panic!("{end:?}"),
+                _ = async { tokio::join!(desktop.write_all(&large), client.read_exact(&mut got)) } => {}
+            }
+        }
+        assert_eq!(pump.down.buffer.len(), LARGE);
+        let (small, mut got) = ([0, 4, 1, 1], [0; 4]);
+        for _ in 0..=LAZY_READS {
+            tokio::select! {
+                end = until_end(&mut pump) => panic!("{end:?}"),
+                _ = async { tokio::join!(desktop.write_all(&small), client.read_exact(&mut got)) } => {}
+            }
+        }
+        assert_eq!(pump.down.buffer.capacity(), SMALL);
+    });
+}

@@ -1,0 +1,366 @@
+//! One battery of tests for every adapter of the port: a function a rule, on `Arc<dyn Store>`. An adapter hands
+//! each an empty store.
+
+use openrdms_broker::{
+    Account, AuditRecord, Collection, CollectionAlias, ConnectionId, Credentials, Desktop, DesktopHandle,
+    DesktopName, Endpoint, HostName, Outcome, Role, Session, SessionUid, State, Timestamp, UserName,
+    ports::{SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
+    session::{DetachReason, EndReason},
+};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+type Subject = Arc<dyn Store>;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+fn user(name: &str) -> UserName {
+    UserName::new("Farm", name).unwrap()
+}
+
+fn alias(name: &str) -> CollectionAlias {
+    CollectionAlias::new(name).unwrap()
+}
+
+fn name(name: &str) -> DesktopName {
+    DesktopName::new(name).unwrap()
+}
+
+fn new_session(user_name: &str, collection: &str, desktop: &str, host: &str) -> NewSession {
+    NewSession {
+        uid: SessionUid(Uuid::new_v4()),
+        desktop: name(desktop),
+        host: HostName::new(host).unwrap(),
+        boot_id: "boot".to_owned(),
+        collection: alias(collection),
+        user: user(user_name),
+        created: NOW,
+        state: State::Starting { since: NOW, attach: ConnectionId(Uuid::new_v4()) },
+    }
+}
+
+fn ended(mut session: Session) -> Session {
+    session.state = State::Ended { at: NOW, reason: EndReason::LoggedOff };
+    session
+}
+
+fn desktop(desktop: &str, collection: &str) -> Desktop {
+    Desktop {
+        name: name(desktop),
+        collection: alias(collection),
+        host: HostName::new("Host").unwrap(),
+        certificate_sha256: [7; 32],
+        handle: None,
+    }
+}
+
+fn collection(name: &str, size: u32) -> Collection {
+    Collection {
+        alias: alias(name),
+        display_name: "A pool".to_owned(),
+        size,
+        users: Some(vec![user("alice")]),
+        created: NOW,
+    }
+}
+
+fn account(name: &str) -> Account {
+    Account {
+        user: user(name),
+        role: Role::User,
+        credentials: Credentials { password_hash: "hash".to_owned(), sealed_nt_hash: Some(vec![1, 2, 3]) },
+        uid: 0,
+        created: NOW,
+    }
+}
+
+pub(crate) async fn a_session_reads_back_as_it_was_written(store: Subject) {
+    let session = store.insert_session(new_session("Alice", "Pool", "Pool-1", "Host")).await.unwrap();
+    assert_eq!((session.generation, session.session_id), (1, 1));
+    assert_eq!(store.session(session.uid).await.unwrap(), Some(session.clone()));
+    assert_eq!(store.session_by_id("hOST", 1).await.unwrap(), Some(session.clone()));
+    assert_eq!(store.live_session(&user("ALICE"), &alias("pOOL")).await.unwrap(), Some(session.clone()));
+    assert_eq!(store.session_in_desktop(&name("POOL-1")).await.unwrap(), Some(session.clone()));
+    assert_eq!(session.user.to_string(), "Farm\\Alice", "the spelling is kept");
+    assert_eq!(store.session(SessionUid(Uuid::new_v4())).await.unwrap(), None);
+    assert_eq!(store.session_by_id("Host", 2).await.unwrap(), None);
+}
+
+pub(crate) async fn one_live_session_a_user_and_collection(store: Subject) {
+    let mut tasks = JoinSet::new();
+    for i in 0..32 {
+        let store = store.clone();
+        let spelling = if i % 2 == 0 { "alice" } else { "ALICE" };
+        tasks.spawn(
+            async move { store.insert_session(new_session(spelling, "p", &format!("d{i}"), "h")).await },
+        );
+    }
+    let results = tasks.join_all().await;
+    assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
+    let refused = |r: &&Result<Session, _>| matches!(r, Err(StoreError::Conflict("session of this user")));
+    assert_eq!(results.iter().filter(refused).count(), 31);
+    store.insert_session(new_session("alice", "other", "d99", "h")).await.unwrap();
+}
+
+pub(crate) async fn one_live_session_a_desktop(store: Subject) {
+    let mut tasks = JoinSet::new();
+    for i in 0..32 {
+        let store = store.clone();
+        let spelling = if i % 2 == 0 { "desk" } else { "DESK" };
+        tasks.spawn(
+            async move { store.insert_session(new_session(&format!("u{i}"), "p", spelling, "h")).await },
+        );
+    }
+    let results = tasks.join_all().await;
+    assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
+    let refused = |r: &&Result<Session, _>| matches!(r, Err(StoreError::Conflict("session in this desktop")));
+    assert_eq!(results.iter().filter(refused).count(), 31);
+}
+
+pub(crate) async fn a_change_of_an_older_generation_is_stale(store: Subject) {
+    let first = store.insert_session(new_session("alice", "p", "d", "h")).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for _ in 0..16 {
+        let (store, mut mine) = (store.clone(), first.clone());
+        mine.state = State::LoggingOff { since: NOW };
+        tasks.spawn(async move { store.update_session(&mine).await });
+    }
+    let results = tasks.join_all().await;
+    assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
+    assert_eq!(results.iter().filter(|r| matches!(r, Err(StoreError::Stale))).count(), 15);
+    let second = store.session(first.uid).await.unwrap().unwrap();
+    assert_eq!((second.generation, &second.state), (2, &State::LoggingOff { since: NOW }));
+    assert_eq!(store.update_session(&second).await.unwrap().generation, 3);
+
+    let nobody = Session { uid: SessionUid(Uuid::new_v4()), ..second };
+    assert!(matches!(store.update_session(&nobody).await, Err(StoreError::NotFound("session"))));
+}
+
+pub(crate) async fn a_session_id_is_never_used_again(store: Subject) {
+    let mut last = 0;
+    for _ in 0..5 {
+        let session = store.insert_session(new_session("alice", "p", "d", "Host")).await.unwrap();
+        assert!(session.session_id > last);
+        last = session.session_id;
+        // a refused insertion in between must not make two sessions share a number either
+        store.insert_session(new_session("alice", "p", "d2", "hOST")).await.unwrap_err();
+        store.update_session(&ended(session)).await.unwrap();
+        assert_eq!(
+            store.session_by_id("Host", last).await.unwrap(),
+            None,
+            "an ended session has no id to others"
+        );
+    }
+    let elsewhere = store.insert_session(new_session("alice", "p", "d", "other")).await.unwrap();
+    assert_eq!(elsewhere.session_id, 1, "each host counts for itself");
+}
+
+pub(crate) async fn an_ended_session_frees_its_user_and_desktop_and_stays_in_history(store: Subject) {
+    let session = store.insert_session(new_session("alice", "p", "d", "h")).await.unwrap();
+    let session = store.update_session(&ended(session)).await.unwrap();
+    assert_eq!(store.live_session(&user("alice"), &alias("p")).await.unwrap(), None);
+    assert_eq!(store.session_in_desktop(&name("d")).await.unwrap(), None);
+    assert_eq!(store.session(session.uid).await.unwrap(), Some(session.clone()));
+    assert_eq!(store.count_sessions(&SessionFilter::default()).await.unwrap(), 0);
+    assert!(store.sessions(&SessionFilter::default(), None, 10).await.unwrap().rows.is_empty());
+    store.insert_session(new_session("alice", "p", "d", "h")).await.unwrap();
+}
+
+pub(crate) async fn a_lost_session_is_listed_and_blocks_nobody(store: Subject) {
+    let mut lost = store.insert_session(new_session("alice", "p", "d", "h")).await.unwrap();
+    lost.state = State::Lost { since: NOW };
+    let mut lost = store.update_session(&lost).await.unwrap();
+    let second = store.insert_session(new_session("alice", "p", "d2", "h")).await.unwrap();
+    let listed = store.sessions(&SessionFilter::default(), None, 10).await.unwrap().rows;
+    assert_eq!(listed, [lost.clone(), second.clone()]);
+    assert_eq!(store.live_session(&user("alice"), &alias("p")).await.unwrap(), Some(second.clone()));
+
+    // it cannot come back beside the user's new session, and nothing of the attempt remains
+    lost.state = State::Disconnected { since: NOW, reason: DetachReason::Service, attach: None };
+    let refused = store.update_session(&lost).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("session of this user"))), "{refused:?}");
+    assert!(matches!(store.session(lost.uid).await.unwrap().unwrap().state, State::Lost { .. }));
+    store.update_session(&ended(second)).await.unwrap();
+    store.update_session(&lost).await.unwrap();
+}
+
+pub(crate) async fn sessions_are_listed_in_pages_without_gap_or_repeat(store: Subject) {
+    for i in 0..25 {
+        let host = if i % 2 == 0 { "Beta" } else { "alpha" };
+        let pool = if i % 5 == 0 { "five" } else { "rest" };
+        store.insert_session(new_session(&format!("u{i}"), pool, &format!("d{i}"), host)).await.unwrap();
+    }
+    let all = pages(&store, &SessionFilter::default(), 4).await;
+    let order: Vec<_> = all.iter().map(|s| (s.host.as_str().to_lowercase(), s.session_id)).collect();
+    assert_eq!(all.len(), 25);
+    assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
+
+    let host = SessionFilter { host: Some(HostName::new("ALPHA").unwrap()), ..Default::default() };
+    assert_eq!(pages(&store, &host, 5).await.len(), 12);
+    let pool = SessionFilter { collection: Some(alias("FIVE")), ..Default::default() };
+    assert_eq!(pages(&store, &pool, 1).await.len(), 5);
+    assert_eq!(store.count_sessions(&pool).await.unwrap(), 5);
+    let mine = SessionFilter { user: Some(user("U7")), ..Default::default() };
+    assert_eq!(pages(&store, &mine, 3).await.len(), 1);
+    assert_eq!(store.count_sessions(&mine).await.unwrap(), 1);
+    let nobody = SessionFilter { user: Some(user("u7")), ..pool };
+    assert_eq!(pages(&store, &nobody, 3).await.len(), 0);
+    assert_eq!(store.count_sessions(&nobody).await.unwrap(), 0);
+    assert_eq!(store.sessions(&host, None, 12).await.unwrap().next, None, "a full last page is the last");
+}
+
+async fn pages(store: &Subject, filter: &SessionFilter, limit: u32) -> Vec<Session> {
+    let (mut all, mut after): (Vec<Session>, Option<SessionCursor>) = (Vec::new(), None);
+    loop {
+        let page = store.sessions(filter, after, limit).await.unwrap();
+        assert!(page.rows.len() <= limit as usize);
+        all.extend(page.rows);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+pub(crate) async fn a_collection_comes_with_all_its_desktops_or_not_at_all(store: Subject) {
+    store.insert_collection(&collection("One", 1), &[desktop("same", "One")]).await.unwrap();
+    let refused =
+        store.insert_collection(&collection("two", 2), &[desktop("t1", "two"), desktop("SAME", "two")]).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("desktop"))), "{refused:?}");
+    assert_eq!(store.collection("two").await.unwrap(), None);
+    assert_eq!(store.desktop(&name("t1")).await.unwrap(), None);
+    let refused = store.insert_collection(&collection("ONE", 0), &[]).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("collection"))), "{refused:?}");
+
+    assert_eq!(store.collection("oNE").await.unwrap(), Some(collection("One", 1)));
+    store.insert_collection(&collection("alpha", 0), &[]).await.unwrap();
+    let all = store.collections().await.unwrap();
+    assert_eq!(all.iter().map(|c| c.alias.as_str()).collect::<Vec<_>>(), ["alpha", "One"]);
+}
+
+pub(crate) async fn a_collection_with_a_live_session_stays(store: Subject) {
+    store.insert_collection(&collection("Pool", 1), &[desktop("d", "Pool")]).await.unwrap();
+    let session = store.insert_session(new_session("alice", "pool", "d", "h")).await.unwrap();
+    let refused = store.delete_collection(&alias("pOOL")).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("session in this collection"))), "{refused:?}");
+    store.update_session(&ended(session.clone())).await.unwrap();
+    store.delete_collection(&alias("pOOL")).await.unwrap();
+    assert_eq!(store.collection("Pool").await.unwrap(), None);
+    assert_eq!(store.desktop(&name("d")).await.unwrap(), None);
+    assert!(store.session(session.uid).await.unwrap().is_some(), "history stays");
+    assert!(matches!(store.delete_collection(&alias("Pool")).await, Err(StoreError::NotFound("collection"))));
+}
+
+pub(crate) async fn free_desktops_are_those_without_a_live_session(store: Subject) {
+    let desktops: Vec<_> = (1..=4).map(|i| desktop(&format!("P-{i}"), "p")).collect();
+    store.insert_collection(&collection("p", 4), &desktops).await.unwrap();
+    store.insert_collection(&collection("q", 1), &[desktop("q-1", "q")]).await.unwrap();
+    let taken = store.insert_session(new_session("alice", "p", "p-2", "h")).await.unwrap();
+    let free = store.free_desktops(&alias("P"), 10).await.unwrap();
+    assert_eq!(free.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["P-1", "P-3", "P-4"]);
+    assert_eq!(store.free_desktops(&alias("p"), 1).await.unwrap().len(), 1);
+    store.update_session(&ended(taken)).await.unwrap();
+    assert_eq!(store.free_desktops(&alias("p"), 10).await.unwrap().len(), 4);
+}
+
+pub(crate) async fn desktops_are_listed_in_pages_and_remember_their_handle(store: Subject) {
+    let desktops: Vec<_> = (0..7).map(|i| desktop(&format!("D{i}"), "p")).collect();
+    store.insert_collection(&collection("p", 7), &desktops).await.unwrap();
+    store.insert_collection(&collection("q", 1), &[desktop("a", "q")]).await.unwrap();
+    let first = store.desktops(Some(&alias("P")), None, 3).await.unwrap();
+    let rest = store.desktops(Some(&alias("P")), first.next.clone(), 10).await.unwrap();
+    assert_eq!([first.rows, rest.rows].concat(), desktops);
+    assert_eq!(rest.next, None);
+    assert_eq!(store.desktops(None, None, 10).await.unwrap().rows.len(), 8);
+
+    let handle = DesktopHandle {
+        pid: 42,
+        start_time: 7,
+        boot_id: "boot".to_owned(),
+        endpoint: Endpoint::Unix { path: "/run/desk.sock".into(), uid: 5 },
+    };
+    store.set_desktop_handle(&name("d3"), Some(&handle)).await.unwrap();
+    assert_eq!(store.desktop(&name("D3")).await.unwrap().unwrap().handle, Some(handle));
+    store.set_desktop_handle(&name("d3"), None).await.unwrap();
+    assert_eq!(store.desktop(&name("D3")).await.unwrap().unwrap().handle, None);
+    let missing = store.set_desktop_handle(&name("none"), None).await;
+    assert!(matches!(missing, Err(StoreError::NotFound("desktop"))), "{missing:?}");
+}
+
+pub(crate) async fn a_uid_is_given_once_and_the_lowest_first(store: Subject) {
+    let mut uids = Vec::new();
+    for user in ["a", "b", "c"] {
+        uids.push(store.insert_account(&account(user), 100..=103).await.unwrap().uid);
+    }
+    assert_eq!(uids, [100, 101, 102]);
+    let twice = store.insert_account(&account("A"), 100..=103).await;
+    assert!(matches!(twice, Err(StoreError::Conflict("account"))), "{twice:?}");
+    store.delete_account(&user("a")).await.unwrap();
+    assert_eq!(store.insert_account(&account("d"), 100..=103).await.unwrap().uid, 103, "not a's 100");
+    let full = store.insert_account(&account("e"), 100..=103).await;
+    assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+    assert_eq!(store.insert_account(&account("f"), 50..=103).await.unwrap().uid, 50);
+    assert!(matches!(store.delete_account(&user("a")).await, Err(StoreError::NotFound("account"))));
+}
+
+pub(crate) async fn an_account_keeps_its_uid_and_spelling_when_it_changes(store: Subject) {
+    let made = store.insert_account(&account("Alice"), 100..=200).await.unwrap();
+    let changed = Account {
+        role: Role::Admin,
+        uid: 7,
+        created: Timestamp(1),
+        credentials: Credentials { password_hash: "new".to_owned(), sealed_nt_hash: None },
+        user: user("aLICE"),
+    };
+    store.update_account(&changed).await.unwrap();
+    let read = store.account(&user("ALICE")).await.unwrap().unwrap();
+    assert_eq!((read.role, read.uid, read.created), (Role::Admin, made.uid, NOW));
+    assert_eq!((read.user.name(), read.credentials), ("Alice", changed.credentials));
+    let missing = store.update_account(&account("bob")).await;
+    assert!(matches!(missing, Err(StoreError::NotFound("account"))), "{missing:?}");
+}
+
+pub(crate) async fn an_account_with_a_live_session_stays(store: Subject) {
+    store.insert_account(&account("alice"), 1..=9).await.unwrap();
+    let session = store.insert_session(new_session("ALICE", "p", "d", "h")).await.unwrap();
+    let refused = store.delete_account(&user("Alice")).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("session of this user"))), "{refused:?}");
+    store.update_session(&ended(session)).await.unwrap();
+    store.delete_account(&user("Alice")).await.unwrap();
+    assert_eq!(store.account(&user("alice")).await.unwrap(), None);
+}
+
+pub(crate) async fn accounts_are_listed_in_pages_by_key(store: Subject) {
+    for user in ["Carol", "alice", "Bob"] {
+        store.insert_account(&account(user), 1..=9).await.unwrap();
+    }
+    let first = store.accounts(None, 2).await.unwrap();
+    assert_eq!(first.next.as_deref(), Some("farm\\bob"));
+    let rest = store.accounts(first.next, 2).await.unwrap();
+    assert_eq!(rest.next, None);
+    let names: Vec<_> = first.rows.iter().chain(&rest.rows).map(|a| a.user.name()).collect();
+    assert_eq!(names, ["alice", "Bob", "Carol"]);
+}
+
+pub(crate) async fn the_audit_trail_is_read_newest_first(store: Subject) {
+    for i in 0..5 {
+        let record = AuditRecord {
+            at: Timestamp(100 - i),
+            actor: "farm\\root".to_owned(),
+            from: "cli".to_owned(),
+            action: format!("action {i}"),
+            target: String::new(),
+            subject: String::new(),
+            outcome: if i % 2 == 0 { Outcome::Done } else { Outcome::Failed(5) },
+            detail: String::new(),
+        };
+        store.append_audit(&record).await.unwrap();
+    }
+    let newest = store.audit(3).await.unwrap();
+    assert_eq!(
+        newest.iter().map(|r| r.action.as_str()).collect::<Vec<_>>(),
+        ["action 4", "action 3", "action 2"]
+    );
+    assert_eq!(newest[1].outcome, Outcome::Failed(5));
+}

@@ -1,0 +1,126 @@
+//! Collections and their desktops.
+
+use crate::{error::map, row};
+use openrdms_broker::{
+    Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName,
+    ports::{Page, StoreError},
+};
+use sqlx::{SqliteConnection, SqlitePool};
+
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    collection: Collection,
+    desktops: Vec<Desktop>,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO collection (alias_key, row) VALUES (?, ?)")
+        .bind(row::key(collection.alias.as_str()))
+        .bind(row::write(&collection)?)
+        .execute(&mut *connection)
+        .await
+        .map_err(map)?;
+    for desktop in desktops {
+        sqlx::query("INSERT INTO desktop (name_key, collection_key, row) VALUES (?, ?, ?)")
+            .bind(row::key(desktop.name.as_str()))
+            .bind(row::key(desktop.collection.as_str()))
+            .bind(row::write(&desktop)?)
+            .execute(&mut *connection)
+            .await
+            .map_err(map)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn delete(
+    connection: &mut SqliteConnection,
+    alias: CollectionAlias,
+) -> Result<(), StoreError> {
+    let key = row::key(alias.as_str());
+    let lives: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM session WHERE collection_key = ? AND live = 1 LIMIT 1")
+            .bind(&key)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(map)?;
+    if lives.is_some() {
+        return Err(StoreError::Conflict("session in this collection"));
+    }
+    // its desktops go with it
+    let deleted =
+        sqlx::query("DELETE FROM collection WHERE alias_key = ?").bind(&key).execute(connection).await;
+    match deleted.map_err(map)?.rows_affected() {
+        0 => Err(StoreError::NotFound("collection")),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) async fn set_handle(
+    connection: &mut SqliteConnection,
+    name: DesktopName,
+    handle: Option<DesktopHandle>,
+) -> Result<(), StoreError> {
+    let key = row::key(name.as_str());
+    let found: Option<String> = sqlx::query_scalar("SELECT row FROM desktop WHERE name_key = ?")
+        .bind(&key)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(map)?;
+    let mut desktop: Desktop = row::read_optional(found)?.ok_or(StoreError::NotFound("desktop"))?;
+    desktop.handle = handle;
+    sqlx::query("UPDATE desktop SET row = ? WHERE name_key = ?")
+        .bind(row::write(&desktop)?)
+        .bind(&key)
+        .execute(connection)
+        .await
+        .map_err(map)?;
+    Ok(())
+}
+
+pub(crate) async fn collection(readers: &SqlitePool, alias: &str) -> Result<Option<Collection>, StoreError> {
+    let found = sqlx::query_scalar("SELECT row FROM collection WHERE alias_key = ?").bind(row::key(alias));
+    row::read_optional(found.fetch_optional(readers).await.map_err(map)?)
+}
+
+pub(crate) async fn collections(readers: &SqlitePool) -> Result<Vec<Collection>, StoreError> {
+    let found = sqlx::query_scalar("SELECT row FROM collection ORDER BY alias_key");
+    row::read_all(&found.fetch_all(readers).await.map_err(map)?)
+}
+
+pub(crate) async fn desktop(readers: &SqlitePool, name: &DesktopName) -> Result<Option<Desktop>, StoreError> {
+    let found =
+        sqlx::query_scalar("SELECT row FROM desktop WHERE name_key = ?").bind(row::key(name.as_str()));
+    row::read_optional(found.fetch_optional(readers).await.map_err(map)?)
+}
+
+pub(crate) async fn desktops(
+    readers: &SqlitePool,
+    collection: Option<&CollectionAlias>,
+    after: Option<DesktopName>,
+    limit: u32,
+) -> Result<Page<Desktop, DesktopName>, StoreError> {
+    const ALL: &str = "SELECT row FROM desktop WHERE name_key > ?1 AND ?2 IS NULL ORDER BY name_key LIMIT ?3";
+    const OF_COLLECTION: &str =
+        "SELECT row FROM desktop WHERE name_key > ?1 AND collection_key = ?2 ORDER BY name_key LIMIT ?3";
+    let size = row::page_size(limit);
+    let rows: Vec<String> = sqlx::query_scalar(if collection.is_some() { OF_COLLECTION } else { ALL })
+        .bind(after.map_or_else(String::new, |name| row::key(name.as_str())))
+        .bind(collection.map(|alias| row::key(alias.as_str())))
+        .bind(size as i64 + 1)
+        .fetch_all(readers)
+        .await
+        .map_err(map)?;
+    Ok(row::page(row::read_all(&rows)?, size, |last: &Desktop| last.name.clone()))
+}
+
+/// Desktops in the order of their names, so that every node tries the same one first.
+pub(crate) const FREE: &str = "SELECT row FROM desktop WHERE collection_key = ?1
+    AND NOT EXISTS (SELECT 1 FROM session WHERE session.desktop_key = desktop.name_key AND session.live = 1)
+    ORDER BY name_key LIMIT ?2";
+
+pub(crate) async fn free(
+    readers: &SqlitePool,
+    collection: &CollectionAlias,
+    limit: u32,
+) -> Result<Vec<Desktop>, StoreError> {
+    let found = sqlx::query_scalar(FREE).bind(row::key(collection.as_str())).bind(i64::from(limit));
+    row::read_all(&found.fetch_all(readers).await.map_err(map)?)
+}

@@ -1,0 +1,87 @@
+//! From SQLite's errors to the port's.
+
+use openrdms_broker::ports::StoreError;
+use std::path::PathBuf;
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be made, or its mode cannot be set.
+    #[error("cannot create {path}")]
+    File {
+        /// The database file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// It is not a database, or cannot be opened.
+    #[error("cannot open {path}")]
+    Database {
+        /// The database file.
+        path: PathBuf,
+        /// The cause.
+        source: sqlx::Error,
+    },
+    /// A newer OpenRDMS has written it.
+    #[error(
+        "{path} has schema {found}, which is newer than this OpenRDMS knows ({known}): use the newer version"
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// The schema that it has.
+        found: i64,
+        /// The newest schema that this program knows.
+        known: i64,
+    },
+    /// A migration failed, or one that was applied is no longer what it was.
+    #[error("cannot bring {path} up to date")]
+    Migration {
+        /// The database file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<sqlx::migrate::MigrateError>,
+    },
+}
+
+/// What each unique index stands for, found by the columns that SQLite names in its message.
+const CONFLICTS: [(&str, &str); 9] = [
+    ("session.user_key", "session of this user"),
+    ("session.desktop_key", "session in this desktop"),
+    ("session.host_key", "session id"),
+    ("session.uid", "session"),
+    ("collection.", "collection"),
+    ("desktop.", "desktop"),
+    ("account.uid", "uid"),
+    ("account.", "account"),
+    ("uid_given.", "uid"),
+];
+
+/// `SQLITE_CORRUPT` and `SQLITE_NOTADB`, in the low byte of the extended code.
+const BROKEN_FILE: [u32; 2] = [11, 26];
+
+/// The port's error for one of SQLite's. Whatever is not about the data is about the store being usable now.
+pub(crate) fn map(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(cause) if cause.is_unique_violation() => conflict(cause.message()),
+        sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
+            StoreError::NotFound("collection")
+        }
+        sqlx::Error::Database(cause) if is_broken(cause.code().as_deref()) => {
+            StoreError::Corrupt(error.to_string())
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+fn is_broken(code: Option<&str>) -> bool {
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| BROKEN_FILE.contains(&(code & 0xff)))
+}
+
+fn conflict(message: &str) -> StoreError {
+    let columns = message.rsplit(": ").next().unwrap_or(message);
+    let what =
+        CONFLICTS.iter().find(|(column, _)| columns.starts_with(column)).map_or("row", |(_, what)| what);
+    StoreError::Conflict(what)
+}

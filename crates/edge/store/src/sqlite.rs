@@ -1,0 +1,85 @@
+//! Opening the file.
+
+use crate::{error::OpenError, writer, writer::Queue};
+use sqlx::{
+    Connection, SqliteConnection, SqlitePool,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{
+    fs::{OpenOptions, Permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    time::Duration,
+};
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// The file's name in the data directory.
+const FILE: &str = "openrdms.sqlite";
+/// Connections that read. More would only wait for the two to four processors.
+const READERS: u32 = 4;
+/// How long a statement waits for another process's lock (a backup, an administrator's shell).
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The store in one SQLite file. Clones share it.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pub(crate) queue: Queue,
+    pub(crate) readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens `openrdms.sqlite` in a directory, makes it (mode 0600) if it is not there, and brings its schema
+    /// up to date. Starts the writer task on the current runtime.
+    ///
+    /// # Errors
+    /// When the file cannot be used, or a newer OpenRDMS has written it.
+    pub async fn open(directory: &Path) -> Result<Self, OpenError> {
+        let path = directory.join(FILE);
+        make_private(&path).map_err(|source| OpenError::File { path: path.clone(), source })?;
+        let database = |source| OpenError::Database { path: path.clone(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(false)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY);
+
+        let mut connection = SqliteConnection::connect_with(&options).await.map_err(database)?;
+        migrate(&mut connection, &path).await?;
+
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(BUSY)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(database)?;
+        Ok(Self { queue: writer::start(connection), readers })
+    }
+
+    /// Resolves when the writer task has ended, which it must not while the service runs: the process should
+    /// then end too, with that reason. Until then every write answers `Unavailable`. Cancel-safe.
+    pub async fn writer_ended(&self) {
+        self.queue.ended().await;
+    }
+}
+
+/// Makes the file, or narrows its mode. SQLite gives its journal the mode of the database.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let file =
+        OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match MIGRATOR.run(connection).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(found)) if found > known => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known })
+        }
+        Err(source) => Err(OpenError::Migration { path: path.to_owned(), source: Box::new(source) }),
+    }
+}

@@ -1,0 +1,325 @@
+//! The battery on SQLite, and what is SQLite's own: the file, its mode, its schema, the writer.
+
+use crate::{OpenError, SqliteStore, battery};
+use openrdms_broker::{
+    AuditRecord, Outcome, Timestamp,
+    ports::{Store, StoreError},
+};
+use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Instant};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+macro_rules! on_sqlite {
+    ($($rule:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $rule() {
+            let directory = TempDir::new().unwrap();
+            battery::$rule(Arc::new(open(directory.path()).await)).await;
+        }
+    )*};
+}
+
+on_sqlite! {
+    a_session_reads_back_as_it_was_written
+    one_live_session_a_user_and_collection
+    one_live_session_a_desktop
+    a_change_of_an_older_generation_is_stale
+    a_session_id_is_never_used_again
+    an_ended_session_frees_its_user_and_desktop_and_stays_in_history
+    a_lost_session_is_listed_and_blocks_nobody
+    sessions_are_listed_in_pages_without_gap_or_repeat
+    a_collection_comes_with_all_its_desktops_or_not_at_all
+    a_collection_with_a_live_session_stays
+    free_desktops_are_those_without_a_live_session
+    desktops_are_listed_in_pages_and_remember_their_handle
+    a_uid_is_given_once_and_the_lowest_first
+    an_account_keeps_its_uid_and_spelling_when_it_changes
+    an_account_with_a_live_session_stays
+    accounts_are_listed_in_pages_by_key
+    the_audit_trail_is_read_newest_first
+}
+
+async fn open(directory: &Path) -> SqliteStore {
+    SqliteStore::open(directory).await.unwrap()
+}
+
+/// A connection of somebody else to the same file.
+async fn intruder(directory: &Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(directory.join("openrdms.sqlite")))
+        .await
+        .unwrap()
+}
+
+fn record(action: &str) -> AuditRecord {
+    AuditRecord {
+        at: Timestamp(1),
+        actor: "a".to_owned(),
+        from: "cli".to_owned(),
+        action: action.to_owned(),
+        target: String::new(),
+        subject: String::new(),
+        outcome: Outcome::Done,
+        detail: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_opened_again_holds_everything_and_is_private() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    store.append_audit(&record("one")).await.unwrap();
+    drop(store);
+    std::fs::set_permissions(directory.path().join("openrdms.sqlite"), PermissionsExt::from_mode(0o644))
+        .unwrap();
+    let store = open(directory.path()).await;
+    assert_eq!(store.audit(10).await.unwrap(), [record("one")]);
+    store.append_audit(&record("two")).await.unwrap();
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_database_is_durable_and_checks_foreign_keys() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    let settings = store
+        .queue
+        .write(|connection| {
+            Box::pin(async move {
+                let mut settings = Vec::new();
+                for pragma in ["PRAGMA synchronous", "PRAGMA foreign_keys"] {
+                    let value: i64 = sqlx::query_scalar(pragma).fetch_one(&mut *connection).await.unwrap();
+                    settings.push(value);
+                }
+                Ok(settings)
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!(settings, [2, 1], "synchronous = FULL, foreign_keys = on");
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.readers).await.unwrap();
+    assert_eq!(mode, "wal");
+    sqlx::query("DELETE FROM audit").execute(&store.readers).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let directory = TempDir::new().unwrap();
+    drop(open(directory.path()).await);
+    let mut other = intruder(directory.path()).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (999, 'of the future', 1, x'00', 0)",
+    )
+    .execute(&mut other)
+    .await
+    .unwrap();
+    let refused = SqliteStore::open(directory.path()).await.err().unwrap();
+    assert!(matches!(refused, OpenError::Newer { found: 999, known: 1, .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_kept() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("openrdms.sqlite");
+    std::fs::write(
+        &path,
+        "this is somebody's text file, long enough to be looked at as a database header".repeat(20),
+    )
+    .unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(SqliteStore::open(directory.path()).await, Err(OpenError::Database { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_corrupt_and_its_content_not_told() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    let mut other = intruder(directory.path()).await;
+    sqlx::query("INSERT INTO collection (alias_key, row) VALUES ('p', '{\"alias\":\"secret/alias\"}')")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let corrupt = store.collection("p").await.unwrap_err();
+    assert!(matches!(corrupt, StoreError::Corrupt(_)), "{corrupt:?}");
+    assert!(!corrupt.to_string().contains("secret"), "{corrupt}");
+}
+
+#[tokio::test]
+async fn a_refused_write_takes_no_other_of_its_batch_with_it() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    // hold the lock, so that all of them are in the queue when the writer comes by the second time
+    let mut other = intruder(directory.path()).await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut writes = JoinSet::new();
+    for i in 0..40 {
+        let store = store.clone();
+        writes.spawn(async move {
+            let fails = i % 2 == 1;
+            let write = store.queue.write(move |connection| {
+                Box::pin(async move {
+                    let row = format!("\"{i}\"");
+                    let insert = sqlx::query("INSERT INTO audit (at, row) VALUES (0, ?)").bind(row);
+                    insert.execute(connection).await.unwrap();
+                    if fails { Err(StoreError::Stale) } else { Ok(()) }
+                })
+            });
+            assert_eq!(write.await.is_err(), fails);
+        });
+    }
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    writes.join_all().await;
+    let kept: Vec<String> =
+        sqlx::query_scalar("SELECT row FROM audit").fetch_all(&store.readers).await.unwrap();
+    assert_eq!(kept.len(), 20);
+    assert!(kept.iter().all(|row| row.trim_matches('"').parse::<u32>().unwrap() % 2 == 0), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_itself_fails_the_batch_and_the_next_one_works() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    // what a full disk does: everything is rolled back under the writer's feet
+    let lost = store
+        .queue
+        .write(|connection| {
+            Box::pin(async move {
+                sqlx::query("INSERT INTO audit (at, row) VALUES (0, '1')")
+                    .execute(&mut *connection)
+                    .await
+                    .unwrap();
+                sqlx::query("ROLLBACK").execute(connection).await.unwrap();
+                Ok(())
+            })
+        })
+        .await;
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    store.append_audit(&record("after")).await.unwrap();
+    assert_eq!(store.audit(10).await.unwrap(), [record("after")]);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_unavailable_and_passes() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    let pages = |limit: &'static str| {
+        store.queue.write(move |connection| {
+            Box::pin(async move {
+                sqlx::query(limit).execute(connection).await.unwrap();
+                Ok(())
+            })
+        })
+    };
+    pages("PRAGMA max_page_count = 1").await.unwrap();
+    let mut full = record("big");
+    full.detail = "x".repeat(1 << 20);
+    let refused = store.append_audit(&full).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    pages("PRAGMA max_page_count = 1000000").await.unwrap();
+    store.append_audit(&full).await.unwrap();
+    assert_eq!(store.audit(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_went_away_is_whole_or_not_at_all() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
+    let half_done = tokio::spawn({
+        let store = store.clone();
+        async move {
+            store
+                .queue
+                .write(|connection| {
+                    Box::pin(async move {
+                        let insert = "INSERT INTO audit (at, row) VALUES (0, ?)";
+                        sqlx::query(insert).bind("1").execute(&mut *connection).await.unwrap();
+                        begun.send(()).unwrap();
+                        may_go_on.await.unwrap();
+                        sqlx::query(insert).bind("2").execute(connection).await.unwrap();
+                        Ok(())
+                    })
+                })
+                .await
+        }
+    });
+    has_begun.await.unwrap();
+    // a second one, given up while it waits behind the first, is not even begun
+    let not_begun = tokio::spawn({
+        let store = store.clone();
+        async move { store.append_audit(&record("given up")).await }
+    });
+    tokio::task::yield_now().await;
+    half_done.abort();
+    not_begun.abort();
+    assert!(half_done.await.is_err() && not_begun.await.is_err());
+    go_on.send(()).unwrap();
+    store.append_audit(&record("after")).await.unwrap();
+    let rows: Vec<String> =
+        sqlx::query_scalar("SELECT row FROM audit ORDER BY id").fetch_all(&store.readers).await.unwrap();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert_eq!(rows[..2], ["1", "2"]);
+    assert!(rows[2].contains("after"));
+}
+
+#[tokio::test]
+async fn lists_walk_an_index_and_sort_nothing() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    for (statement, index) in [
+        (crate::sessions::LIST, "session_list "),
+        (crate::sessions::LIST_OF_USER, "session_list_of_user "),
+        (crate::sessions::COUNT_OF_USER, "session_list_of_user "),
+        (crate::catalogue::FREE, "desktop_of_collection "),
+        (crate::catalogue::FREE, "session_in_desktop "),
+    ] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let rows = sqlx::query(explain).fetch_all(&store.readers).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get::<String, _>("detail")).collect();
+        let plan = plan.join("\n") + " ";
+        assert!(plan.contains(index), "{statement}\n{plan}");
+        assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{statement}\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_died_is_noticed() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    let killed = store.queue.write::<(), _>(|_| Box::pin(async { panic!("as if by a defect") })).await;
+    assert!(matches!(killed, Err(StoreError::Unavailable(_))), "{killed:?}");
+    store.writer_ended().await;
+    assert!(matches!(store.append_audit(&record("late")).await, Err(StoreError::Unavailable(_))));
+}
+
+/// Prints what a durable write costs alone and in company; asserts nothing about time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_of_many_tasks_share_commits() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    let begun = Instant::now();
+    for _ in 0..200 {
+        store.append_audit(&record("alone")).await.unwrap();
+    }
+    let alone = 200.0 / begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..64 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            for _ in 0..16 {
+                store.append_audit(&record("in company")).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    let company = 1024.0 / begun.elapsed().as_secs_f64();
+    println!("durable writes a second: {alone:.0} from one task, {company:.0} from 64");
+    assert_eq!(store.audit(2000).await.unwrap().len(), 1224);
+}

@@ -1,0 +1,73 @@
+"""A certificate of one's own, and a new one without a restart."""
+
+import datetime
+import signal
+import ssl
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from support import wait
+from support.negotiate import certificate
+
+
+def make(directory) -> bytes:
+    """Writes a new key and certificate. Returns the certificate as DER."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "desktops.example.org")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    (directory / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return made.public_bytes(serialization.Encoding.DER)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("certificate")
+
+
+@pytest.fixture(scope="module")
+def server_settings(directory):
+    make(directory)
+    return {
+        "OPENRDMS_RDP_CERTIFICATE": str(directory / "certificate.pem"),
+        "OPENRDMS_RDP_PRIVATE_KEY": str(directory / "key.pem"),
+    }
+
+
+def of_https(server) -> bytes:
+    host, port = server.ready["wsman_https"].split("/")[2].split(":")
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port)), timeout=10))
+
+
+def test_sighup_brings_the_new_certificate_and_hurts_nobody(server, desk, directory):
+    first = ssl.PEM_cert_to_DER_cert((directory / "certificate.pem").read_text())
+    assert certificate(server.rdp) == of_https(server) == first
+    client = desk.freerdp("alice")
+    client.desktop()
+
+    second = make(directory)
+    server.process.signal(signal.SIGHUP)
+    wait.until("RDP clients are shown the new certificate", lambda: certificate(server.rdp) == second)
+    wait.until("HTTPS clients are shown the new certificate", lambda: of_https(server) == second)
+    assert client.exit_code is None
+    desk.freerdp("bob", security="nla").desktop()
+
+
+def test_a_certificate_that_cannot_be_read_leaves_the_old_one(server, directory):
+    before = certificate(server.rdp)
+    (directory / "certificate.pem").write_text("not a certificate")
+    server.process.signal(signal.SIGHUP)
+    wait.until("the log says so", lambda: "certificate" in server.process.log.lower().rsplit("ready", 1)[1])
+    assert certificate(server.rdp) == of_https(server) == before
