@@ -6,7 +6,9 @@ use openrdms_broker::ports::store::NewSession;
 use openrdms_broker::ports::{Admission, AttachRequest, Front, Refusal, StoreError};
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::transition::Event;
-use openrdms_broker::{Account, AuditRecord, Collection, Outcome, Route, Session, SessionUid, State};
+use openrdms_broker::{
+    Account, AuditRecord, Collection, OperatorEvent, Outcome, Route, Session, SessionUid, State,
+};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -149,6 +151,7 @@ impl Engine {
             };
             match self.inner.store.insert_session(new).await {
                 Ok(session) => {
+                    self.tell(OperatorEvent::started(&session, now()));
                     let client = Some(&request.client);
                     return Ok(Some(
                         self.drive_with(session.uid, &Event::Attach(request.connection), client).await?,
@@ -249,11 +252,9 @@ impl Engine {
             outcome: refusal.map_or(Outcome::Done, |r| Outcome::Failed(code(r))),
             detail,
         };
-        match refusal {
-            None => tracing::info!(user = %request.user, from = %request.client.address,
-                desktop = session.map(|s| s.desktop.as_str()), "connection admitted"),
-            Some(refusal) => tracing::warn!(user = %request.user, from = %request.client.address, %refusal,
-                why = record.detail, "connection refused"),
+        if let Some(refusal) = refusal {
+            let why = if record.detail.is_empty() { refusal.to_string() } else { record.detail.clone() };
+            self.tell(OperatorEvent::refused(&request.user, &request.client, why, now()));
         }
         if let Err(error) = self.inner.store.append_audit(&record).await {
             tracing::error!(%error, "an audit record was not written");

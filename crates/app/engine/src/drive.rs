@@ -4,7 +4,7 @@ use crate::{Engine, EngineError, now};
 use openrdms_broker::ports::StoreError;
 use openrdms_broker::session::EndReason;
 use openrdms_broker::session::transition::{Effect, Event, apply};
-use openrdms_broker::{ClientFacts, Session, SessionUid, State};
+use openrdms_broker::{ClientFacts, OperatorEvent, Session, SessionUid, State};
 
 /// How often a row may change under us before we give up: each time somebody else has made progress.
 const MAX_STALE: usize = 32;
@@ -36,7 +36,7 @@ impl Engine {
             }
             match self.inner.store.update_session(&next).await {
                 Ok(saved) => {
-                    self.committed(&saved, event);
+                    self.committed(&session.state, &saved, event);
                     self.run(&saved, &effects);
                     return Ok(saved);
                 }
@@ -47,15 +47,16 @@ impl Engine {
         Err(StoreError::Stale.into())
     }
 
-    fn committed(&self, session: &Session, event: &Event) {
+    fn committed(&self, before: &State, session: &Session, event: &Event) {
         tracing::debug!(session = %session.uid, id = session.session_id, ?event,
             state = session.state.name().as_str(), "session moved");
-        if let State::Ended { reason, .. } = &session.state {
-            tracing::info!(session = %session.uid, id = session.session_id, user = %session.user,
-                desktop = %session.desktop, ?reason, "session ended");
-            if let Ok(mut inputs) = self.inner.inputs.lock() {
-                inputs.remove(&session.uid);
-            }
+        if let Some(event) = OperatorEvent::of_step(before, session, now()) {
+            self.tell(event);
+        }
+        if let State::Ended { .. } = &session.state
+            && let Ok(mut inputs) = self.inner.inputs.lock()
+        {
+            inputs.remove(&session.uid);
         }
         self.inner.commits.send_modify(|n| *n += 1);
     }

@@ -49,7 +49,7 @@ impl Leg {
             return None;
         }
         self.engine.inner.connections.leave(self.connection, end);
-        tracing::info!(connection = %self.connection, ?end, "connection ended");
+        tracing::debug!(connection = %self.connection, ?end, "connection ended");
         self.session.map(|session| (session, Event::Closed(self.connection, self.reason(end))))
     }
 }

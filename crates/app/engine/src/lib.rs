@@ -26,11 +26,11 @@ pub use error::EngineError;
 use connections::Connections;
 use desktops::Starts;
 use openrdms_broker::ports::{Host, Store};
-use openrdms_broker::{SessionUid, Timestamp};
+use openrdms_broker::{OperatorEvent, SessionUid, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::task::TaskTracker;
 
 /// How long things may take.
@@ -70,8 +70,13 @@ struct Inner {
     inputs: Mutex<HashMap<SessionUid, Timestamp>>,
     /// Counts committed changes of sessions, so that waiting is on a condition.
     commits: watch::Sender<u64>,
+    /// Nobody waits for whoever listens: a listener that is too slow loses the oldest.
+    events: broadcast::Sender<OperatorEvent>,
     tasks: TaskTracker,
 }
+
+/// How many operator events a listener may be behind.
+const EVENTS_KEPT: usize = 1024;
 
 impl Engine {
     /// An engine on this store and host. Call [`Engine::recover`] before the first connection.
@@ -85,6 +90,7 @@ impl Engine {
                 starts: Starts::default(),
                 inputs: Mutex::default(),
                 commits: watch::Sender::new(0),
+                events: broadcast::Sender::new(EVENTS_KEPT),
                 tasks: TaskTracker::new(),
             }),
         }
@@ -98,6 +104,20 @@ impl Engine {
     /// The host that runs the desktops.
     pub fn host(&self) -> &Arc<dyn Host> {
         &self.inner.host
+    }
+
+    /// What happens to users from now on. A receiver that is too slow loses the oldest and is told how many.
+    pub fn events(&self) -> broadcast::Receiver<OperatorEvent> {
+        self.inner.events.subscribe()
+    }
+
+    /// Tells operators: the log always, and whoever listens.
+    pub(crate) fn tell(&self, event: OperatorEvent) {
+        let kind = event.event;
+        tracing::info!(id = event.id, event = kind.name(), user = %event.user, session = event.session_id,
+            desktop = event.desktop, client = event.client, reason = event.reason, "operator event");
+        // an error says that nobody listens
+        let _ = self.inner.events.send(event);
     }
 
     /// The time by the system's clock.

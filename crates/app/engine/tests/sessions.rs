@@ -255,3 +255,32 @@ async fn a_collection_with_a_session_is_not_deleted() {
     world.engine.delete_collection("POOL").await.unwrap();
     assert_eq!(world.attach("alice").await.err(), Some(Refusal::NotFound));
 }
+
+#[tokio::test]
+async fn operators_are_told_what_happens_to_users() {
+    use openrdms_broker::EventKind::{self, *};
+    let world = World::new().await;
+    let mut events = world.engine.events();
+    let client = world.active("alice").await;
+    let uid = client.session;
+    client.goes_away().await;
+    world.engine.logoff(uid, &Expected::default()).await.unwrap();
+    assert!(world.attach_to("bob", Route::Collection("nowhere".into())).await.is_err());
+    let mut told: Vec<(EventKind, Option<String>)> = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        assert_eq!(event.session.is_some(), event.event != ConnectionRefused);
+        told.push((event.event, event.reason));
+    }
+    let kinds: Vec<EventKind> = told.iter().map(|(kind, _)| *kind).collect();
+    let expected = [
+        SessionStarted,
+        SessionConnected,
+        SessionDisconnected,
+        SessionLoggingOff,
+        SessionEnded,
+        ConnectionRefused,
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(told[2].1.as_deref(), Some("client gone"));
+    assert!(told[5].1.as_deref().is_some_and(|why| why.contains("nowhere")), "{told:?}");
+}

@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) management: Management,
     pub(crate) accounts: Accounts,
     pub(crate) local: Local,
+    pub(crate) events: Events,
     pub(crate) log: Log,
 }
 
@@ -62,6 +63,13 @@ pub(crate) struct Local {
     pub(crate) max_starting: usize,
     pub(crate) start_timeout: Duration,
     pub(crate) logoff_grace: Duration,
+}
+
+/// Whom operator events are told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Events {
+    pub(crate) hook: Vec<String>,
+    pub(crate) hook_timeout: Duration,
 }
 
 /// The log.

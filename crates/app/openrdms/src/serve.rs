@@ -1,7 +1,9 @@
 //! `openrdms serve`: puts the parts together, opens the doors, and waits for signals.
 
 mod accounts;
+mod hook;
 mod identity;
+mod watchdog;
 
 use crate::config::Config;
 use accounts::Accounts;
@@ -77,17 +79,24 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let relay = Relay::new(relay_config, relay_identity.clone(), Arc::new(engine.clone()), accounts);
     let mut tasks = doors.serve(&relay, &server, &https, &stop);
 
+    let listening = engine.events();
+    let hook = tokio::spawn(hook::run(config.events.clone(), listening, stop.child_token()));
+
     announce(&addresses, ready_file)?;
+    watchdog::ready();
     let outcome = tokio::select! {
         outcome = signals(&config, &relay_identity, &https) => outcome,
         ended = tasks.join_next() => Err(match ended {
             Some(Ok(Err(error))) => error.context("a listener ended"),
             _ => anyhow::anyhow!("a listener ended by itself"),
         }),
+        never = watchdog::run() => match never {},
         () = sqlite.writer_ended() => Err(anyhow::anyhow!("the store's writer ended by itself")),
     };
     tracing::info!("stopping; desktops keep running");
+    watchdog::stopping();
     stop.cancel();
+    let _ = hook.await;
     while tasks.join_next().await.is_some() {}
     // methods run on when their caller has gone: a logoff that was begun is finished and audited
     if tokio::time::timeout(STOP_LIMIT, server.methods_ended()).await.is_err() {

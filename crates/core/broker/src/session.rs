@@ -244,3 +244,16 @@ pub enum EndReason {
     /// An administrator declared that it will never return.
     Forgotten,
 }
+
+impl std::fmt::Display for EndReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EndReason::LoggedOff => f.write_str("logged off by the user"),
+            EndReason::Administrator => f.write_str("logged off by an administrator"),
+            EndReason::StartFailed(why) => write!(f, "the desktop did not start: {why}"),
+            EndReason::Failed(why) => write!(f, "the desktop failed: {why}"),
+            EndReason::HostRestarted => f.write_str("the host was started anew"),
+            EndReason::Forgotten => f.write_str("forgotten by an administrator"),
+        }
+    }
+}

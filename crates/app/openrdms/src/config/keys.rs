@@ -153,6 +153,20 @@ impl Key {
             "5",
             "How long programs may take to end at a logoff before they are killed.",
         ),
+        key(
+            "events",
+            "hook",
+            Shape::Command,
+            "[]",
+            "Program that is run for every operator event, one at a time and in order, with the event as a line of JSON on its standard input. Empty: none.",
+        ),
+        key(
+            "events",
+            "hook_timeout_seconds",
+            Shape::Number,
+            "10",
+            "How long the hook may take before it is ended. Events that come faster than it can take them are dropped, oldest first, and counted in the log.",
+        ),
         key("log", "format", Shape::Text, "\"text\"", "`text` for people, `json` for machines."),
         key(
             "log",

@@ -1,7 +1,7 @@
 //! From file and environment to a checked [`Config`].
 
 use super::keys::{Key, Shape};
-use super::{Accounts, Config, Local, Log, Management, Rdp};
+use super::{Accounts, Config, Events, Local, Log, Management, Rdp};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ fn from_environment(
         if !variable.starts_with("OPENRDMS_") || OTHER_VARIABLES.contains(&variable.as_str()) {
             continue;
         }
-        let sections = ["DEPLOYMENT", "NODE", "RDP", "MANAGEMENT", "ACCOUNTS", "LOCAL", "LOG"];
+        let sections = ["DEPLOYMENT", "NODE", "RDP", "MANAGEMENT", "ACCOUNTS", "LOCAL", "EVENTS", "LOG"];
         match Key::ALL.iter().find(|key| key.variable() == variable) {
             Some(key) => match parse_text(key, &text) {
                 Ok(value) => drop(values.insert((key.section, key.name), value)),
@@ -268,11 +268,15 @@ fn build(values: &Values, mistakes: &mut Vec<String>) -> Config {
         start_timeout: seconds(read.number("local", "start_timeout_seconds", 1..=600)),
         logoff_grace: seconds(read.number("local", "logoff_grace_seconds", 0..=600)),
     };
+    let events = Events {
+        hook: read.command("events", "hook"),
+        hook_timeout: seconds(read.number("events", "hook_timeout_seconds", 1..=600)),
+    };
     let log = Log {
         json: read.one_of("log", "format", &["text", "json"]) == "json",
         level: read.text("log", "level"),
     };
-    Config { deployment_name, data_dir, host_name, rdp, management, accounts, local, log }
+    Config { deployment_name, data_dir, host_name, rdp, management, accounts, local, events, log }
 }
 
 fn build_rdp(read: &mut Reader<'_>) -> Rdp {

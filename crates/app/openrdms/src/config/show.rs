@@ -17,7 +17,7 @@ impl Config {
             [("nla", self.rdp.nla), ("tls", self.rdp.tls)].into_iter().filter(|s| s.1).map(|s| s.0).collect();
         let network = if self.local.outbound_network { "outbound" } else { "none" };
         let format = if self.log.json { "json" } else { "text" };
-        let values: [(&str, &str, String); 22] = [
+        let values: [(&str, &str, String); 24] = [
             ("deployment", "name", quote(&self.deployment_name)),
             ("node", "data_dir", quote(&self.data_dir.to_string_lossy())),
             ("node", "host_name", quote(&self.host_name)),
@@ -38,6 +38,8 @@ impl Config {
             ("local", "max_starting", self.local.max_starting.to_string()),
             ("local", "start_timeout_seconds", self.local.start_timeout.as_secs().to_string()),
             ("local", "logoff_grace_seconds", self.local.logoff_grace.as_secs().to_string()),
+            ("events", "hook", list(&self.events.hook)),
+            ("events", "hook_timeout_seconds", self.events.hook_timeout.as_secs().to_string()),
             ("log", "format", quote(format)),
             ("log", "level", quote(&self.log.level)),
         ];

@@ -120,11 +120,7 @@ pub(crate) fn socket_peer(peer: &UCred) -> Result<Principal, AuthFailure> {
 /// The provider's way to a new password.
 #[async_trait::async_trait]
 impl openrdms_rdms::Passwords for Accounts {
-    async fn credentials(
-        &self,
-        user: &UserName,
-        password: Zeroizing<String>,
-    ) -> Result<Credentials, String> {
+    async fn credentials(&self, user: &UserName, password: Zeroizing<String>) -> Result<Credentials, String> {
         self.local
             .checker
             .make_credentials(self.local.key.clone(), user.clone(), password, self.keep)
