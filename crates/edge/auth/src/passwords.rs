@@ -6,11 +6,15 @@
 
 use crate::{NodeKey, NodeKeyError, NtHash};
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use openrdms_broker::{Credentials, UserName};
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+};
+use subtle::ConstantTimeEq;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use zeroize::Zeroizing;
 
@@ -54,6 +58,9 @@ pub enum KeepNtHash {
     Never,
 }
 
+/// What one hash works in, in blocks of 1 KiB.
+type Memory = Vec<Block>;
+
 /// Checks and hashes passwords, so many at a time. Clones share the pool.
 #[derive(Clone, Debug)]
 pub struct PasswordChecker {
@@ -61,6 +68,9 @@ pub struct PasswordChecker {
     places: Arc<Semaphore>,
     /// One permit for every check that runs.
     workers: Arc<Semaphore>,
+    /// The working memory of those that do not run: kept, because it comes back on ever other threads, and an
+    /// allocator would keep 19 MiB for each of them.
+    memories: Arc<Mutex<Vec<Memory>>>,
     /// A hash that nobody's password has, for names without an account.
     nobody: Arc<str>,
 }
@@ -73,12 +83,14 @@ impl PasswordChecker {
     pub fn new(workers: NonZeroUsize, waiting: usize) -> Result<Self, PasswordError> {
         let mut unknown = Zeroizing::new([0_u8; 32]);
         aws_lc_rs::rand::fill(&mut *unknown).map_err(|_| PasswordError::Hashing)?;
+        let mut memory = Memory::new();
         Ok(Self {
             places: Arc::new(Semaphore::new(
                 workers.get().saturating_add(waiting).min(Semaphore::MAX_PERMITS),
             )),
             workers: Arc::new(Semaphore::new(workers.get().min(Semaphore::MAX_PERMITS))),
-            nobody: hash(&*unknown)?.into(),
+            nobody: hash(&*unknown, &mut memory)?.into(),
+            memories: Arc::new(Mutex::new(vec![memory])),
         })
     }
 
@@ -93,11 +105,11 @@ impl PasswordChecker {
         stored: Option<&str>,
     ) -> Result<bool, PasswordError> {
         let stored = stored.map_or_else(|| self.nobody.clone(), Arc::from);
-        self.run(move || {
+        self.run(move |memory| {
             // nobody has such a password; an endless one must not be hashed to find that out
             let length = password.chars().take(MAX_CHARS + 1).count();
             let (fits, password) = if length > MAX_CHARS { (false, "") } else { (true, password.as_str()) };
-            Ok(verify(password.as_bytes(), &stored)? & fits)
+            Ok(verify(password.as_bytes(), &stored, memory)? & fits)
         })
         .await
     }
@@ -113,19 +125,24 @@ impl PasswordChecker {
         password: Zeroizing<String>,
         keep: KeepNtHash,
     ) -> Result<Credentials, PasswordError> {
-        self.run(move || make_credentials(&key, &user, &password, keep)).await
+        self.run(move |memory| credentials(&key, &user, &password, keep, memory)).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| PasswordError::Busy)?;
         let worker = self.workers.clone().acquire_owned().await.map_err(|_| PasswordError::Busy)?;
         // the permits go with the work, so that callers who give up do not make room for more of it
+        let memories = Arc::clone(&self.memories);
         let work = move || {
             let _permits = (place, worker);
-            work()
+            let kept = || memories.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = kept().pop().unwrap_or_default();
+            let done = work(&mut memory);
+            kept().push(memory);
+            done
         };
         spawn_blocking(work).await.map_err(|_| PasswordError::Hashing)?
     }
@@ -142,6 +159,16 @@ pub fn make_credentials(
     password: &str,
     keep: KeepNtHash,
 ) -> Result<Credentials, PasswordError> {
+    credentials(key, user, password, keep, &mut Memory::new())
+}
+
+fn credentials(
+    key: &NodeKey,
+    user: &UserName,
+    password: &str,
+    keep: KeepNtHash,
+    memory: &mut Memory,
+) -> Result<Credentials, PasswordError> {
     if password.is_empty() {
         return Err(PasswordError::Empty);
     }
@@ -152,25 +179,52 @@ pub fn make_credentials(
         KeepNtHash::Sealed => Some(key.seal(user, &NtHash::of(password)).map_err(PasswordError::Seal)?),
         KeepNtHash::Never => None,
     };
-    Ok(Credentials { password_hash: hash(password.as_bytes())?, sealed_nt_hash })
+    Ok(Credentials { password_hash: hash(password.as_bytes(), memory)?, sealed_nt_hash })
 }
 
-fn argon2() -> Result<Argon2<'static>, PasswordError> {
+fn hash(password: &[u8], memory: &mut Memory) -> Result<String, PasswordError> {
+    let hashing = |_| PasswordError::Hashing;
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Hashing)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    let mut salt = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut salt).map_err(|_| PasswordError::Hashing)?;
+    let mut out = [0_u8; Params::DEFAULT_OUTPUT_LEN];
+    let made = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(hashing)?,
+        salt: Some(Salt::new(&salt).map_err(|_| PasswordError::Hashing)?),
+        hash: {
+            derive(password, &salt, params, memory, &mut out)?;
+            Some(Output::new(&out).map_err(|_| PasswordError::Hashing)?)
+        },
+    };
+    Ok(made.to_string())
 }
 
-fn hash(password: &[u8]) -> Result<String, PasswordError> {
-    Ok(argon2()?.hash_password(password).map_err(|_| PasswordError::Hashing)?.to_string())
-}
-
-fn verify(password: &[u8], stored: &str) -> Result<bool, PasswordError> {
+fn verify(password: &[u8], stored: &str, memory: &mut Memory) -> Result<bool, PasswordError> {
     let stored = PasswordHash::new(stored).map_err(|_| PasswordError::StoredHash)?;
-    match argon2()?.verify_password(password, &stored) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(_) => Err(PasswordError::StoredHash),
-    }
+    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {
+        return Err(PasswordError::StoredHash);
+    };
+    let ours =
+        stored.algorithm == Algorithm::Argon2id.ident() && stored.version == Some(Version::V0x13.into());
+    let params = Params::try_from(&stored).ok().filter(|_| ours).ok_or(PasswordError::StoredHash)?;
+    let mut out = vec![0_u8; expected.len()];
+    derive(password, salt.as_ref(), params, memory, &mut out)?;
+    Ok(out.ct_eq(expected.as_bytes()).into())
+}
+
+fn derive(
+    password: &[u8],
+    salt: &[u8],
+    params: Params,
+    memory: &mut Memory,
+    out: &mut [u8],
+) -> Result<(), PasswordError> {
+    memory.resize(params.block_count(), Block::new());
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password, salt, out, memory)
+        .map_err(|_| PasswordError::Hashing)
 }
 
 #[cfg(test)]
@@ -239,7 +293,7 @@ mod tests {
         let running = tokio::spawn({
             let (pool, workers) = (pool.clone(), pool.workers.clone());
             async move {
-                let work = move || {
+                let work = move |_: &mut Memory| {
                     begun.blocking_send(workers.available_permits()).unwrap();
                     Ok(ended.recv().is_err())
                 };
@@ -269,9 +323,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_more_memory_is_kept_than_there_are_workers() {
+        let pool = checker(2, 30);
+        let checks = (0..16).map(|_| {
+            tokio::spawn({
+                let pool = pool.clone();
+                async move { pool.check(secret("x"), None).await.unwrap() }
+            })
+        });
+        for check in checks.collect::<Vec<_>>() {
+            assert!(!check.await.unwrap());
+        }
+        let kept = pool.memories.lock().unwrap();
+        assert!((1..=2).contains(&kept.len()), "{}", kept.len());
+        assert!(kept.iter().all(|memory| memory.len() == 19 * 1024));
+    }
+
+    #[tokio::test]
     async fn a_worker_that_panics_gives_its_place_back() {
         let pool = checker(1, 0);
-        let failed = pool.run::<()>(|| panic!("as if by a defect")).await;
+        let failed = pool.run::<()>(|_| panic!("as if by a defect")).await;
         assert!(matches!(failed, Err(PasswordError::Hashing)));
         assert!(!pool.check(secret("x"), None).await.unwrap());
     }
