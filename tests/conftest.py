@@ -99,11 +99,12 @@ class Desk:
             FreeRdp(address or self.server.rdp, user, password, screen, logs, **more)
         )
 
-    def rdesktop(self, user: str, size: tuple[int, int] = (1024, 768)) -> Rdesktop:
+    def rdesktop(
+        self, user: str, password: str | None = None, size: tuple[int, int] = (1024, 768)
+    ) -> Rdesktop:
         screen, logs = self._place(size)
-        return self._stack.enter_context(
-            Rdesktop(self.server.rdp, user, self.server.passwords[user], screen, logs)
-        )
+        password = self.server.passwords[user] if password is None else password
+        return self._stack.enter_context(Rdesktop(self.server.rdp, user, password, screen, logs))
 
 
 @pytest.fixture

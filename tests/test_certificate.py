@@ -1,35 +1,13 @@
 """A certificate of one's own, and a new one without a restart."""
 
-import datetime
 import signal
 import ssl
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support import wait
+from support.certificates import make, settings
 from support.negotiate import certificate
-
-
-def make(directory) -> bytes:
-    """Writes a new key and certificate. Returns the certificate as DER."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "desktops.example.org")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    (directory / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    (directory / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return made.public_bytes(serialization.Encoding.DER)
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +17,8 @@ def directory(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server_settings(directory):
-    make(directory)
-    return {
-        "OPENRDMS_RDP_CERTIFICATE": str(directory / "certificate.pem"),
-        "OPENRDMS_RDP_PRIVATE_KEY": str(directory / "key.pem"),
-    }
+    make(directory, ec.generate_private_key(ec.SECP256R1()))
+    return settings(directory)
 
 
 def of_https(server) -> bytes:
@@ -57,7 +32,7 @@ def test_sighup_brings_the_new_certificate_and_hurts_nobody(server, desk, direct
     client = desk.freerdp("alice")
     client.desktop()
 
-    second = make(directory)
+    second = make(directory, ec.generate_private_key(ec.SECP256R1()))
     server.process.signal(signal.SIGHUP)
     wait.until("RDP clients are shown the new certificate", lambda: certificate(server.rdp) == second)
     wait.until("HTTPS clients are shown the new certificate", lambda: of_https(server) == second)

@@ -16,11 +16,6 @@ def test_the_right_password_brings_a_desktop(server, desk, security):
     assert session["CollectionAlias"] and session["ClientAddress"].startswith("127.0.0.1")
 
 
-def test_a_second_independent_client_gets_a_desktop(server, desk):
-    terminal = Terminal(server, desk.rdesktop("alice"), "alice")
-    assert terminal.ask("id -un") == "alice"
-
-
 def test_user_names_compare_without_case(server, desk):
     desk.freerdp("ALICE", server.passwords["alice"]).desktop()
     assert server.wait_state("alice", "Active")["UserName"].lower() == "alice"

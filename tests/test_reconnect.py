@@ -1,18 +1,8 @@
 """The desktop that was left is the desktop that is found, whatever the client."""
 
 import pytest
-from support.management import DISCONNECTED
+from support.server import leave
 from support.terminal import CYAN, GREEN, Terminal
-
-
-def leave(server, client, user):
-    """Disconnects a session and waits for the client's end."""
-    with server.management() as management:
-        session = management.session_of(user)
-        assert management.invoke(session, "Disconnect") == 0
-        assert management.state(session) == DISCONNECTED
-    client.wait_end()
-    return session
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (800, 600)])
@@ -30,24 +20,6 @@ def test_at_another_size(server, desk, size):
     assert f"{size[0]}x{size[1]}" in now
     with server.management() as management:
         assert management.session_of("alice")["SessionId"] == left["SessionId"]
-
-
-def test_from_freerdp_to_rdesktop_and_back(server, desk):
-    client = desk.freerdp("alice", security="nla")
-    terminal = Terminal(server, client, "alice")
-    pid = terminal.shell_pid()
-    terminal.paint(GREEN)
-    leave(server, client, "alice")
-
-    other = desk.rdesktop("alice")
-    terminal = Terminal(server, other, "alice")
-    terminal.wait_painted(GREEN)
-    assert terminal.shell_pid() == pid
-    leave(server, other, "alice")
-
-    terminal = Terminal(server, desk.freerdp("alice", security="nla"), "alice")
-    terminal.wait_painted(GREEN)
-    assert terminal.shell_pid() == pid
 
 
 def test_a_second_connection_of_the_same_user_takes_the_session_over(server, desk):

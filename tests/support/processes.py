@@ -17,7 +17,8 @@ class Inside:
     command: str
 
 
-def _read(pid: int) -> Inside | None:
+def read(pid: int) -> Inside | None:
+    """A process, unless it has ended."""
     try:
         status = dict(
             line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
@@ -46,7 +47,7 @@ def of_desktops(data_dir: Path, home_of: str | None = None) -> list[Inside]:
             ours = [source for source in sources if f"/{data_dir.name}/" in source]
             if not ours or (home_of and not any(f"/{home_of.lower()}@" in source.lower() for source in ours)):
                 continue
-            process = _read(int(entry.name))
+            process = read(int(entry.name))
             if process:
                 found.append(process)
     return found
@@ -54,7 +55,7 @@ def of_desktops(data_dir: Path, home_of: str | None = None) -> list[Inside]:
 
 def everything() -> list[Inside]:
     """All live processes of this machine."""
-    found = [_read(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    found = [read(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return [process for process in found if process]
 
 

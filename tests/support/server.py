@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 from . import processes, wait
-from .management import SESSION, Management
+from .clients import Client
+from .management import DISCONNECTED, SESSION, Management
 from .paths import openrdms
 from .process import Process
 
@@ -159,6 +160,16 @@ class Server:
             return [text for text in texts if text.endswith("\n")]
 
         return wait.until(f"a desktop writes {name} into its home", look, limit)[0].strip()
+
+
+def leave(server: Server, client: Client, user: str) -> dict:
+    """An administrator disconnects a user; the client ends. The session as it was."""
+    with server.management() as management:
+        session = management.session_of(user)
+        assert management.invoke(session, "Disconnect") == 0
+        assert management.state(session) == DISCONNECTED
+    client.wait_end()
+    return session
 
 
 def remove(data_dir: Path) -> None:
