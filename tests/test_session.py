@@ -2,11 +2,19 @@
 
 import os
 
+import pytest
 from PIL import Image, ImageChops
 from support import processes, wait
 from support.management import Management
 from support.screen import share
 from support.terminal import CYAN, Terminal
+
+
+@pytest.fixture(scope="module")
+def server_settings():
+    """Uids that nobody else on this machine uses, so that what is left of them can be counted."""
+    first = 10_000_000 + os.getpid() % 10_000 * 100
+    return {"OPENRDMS_LOCAL_UID_FIRST": str(first), "OPENRDMS_LOCAL_UID_COUNT": "100"}
 
 
 def test_a_message_is_on_the_screen_when_the_call_returns(server, desk):

@@ -49,10 +49,12 @@ class FreeRdp(Client):
         security: str = "tls",
         route: str | None = None,
         extra: tuple[str, ...] = (),
+        prefix: tuple[str, ...] = (),
         name: str = "xfreerdp",
     ):
         width, height = screen.size
-        command = [tool("xfreerdp"), f"/v:{address}", f"/u:{user}", f"/p:{password}", f"/sec:{security}"]
+        command = [*prefix, tool("xfreerdp"), f"/v:{address}", f"/u:{user}", f"/p:{password}"]
+        command.append(f"/sec:{security}")
         command += ["/cert:ignore", f"/size:{width}x{height}", "/bpp:32", "-decorations", "-grab-keyboard"]
         command += ["-clipboard", "/log-level:INFO", *extra]
         if route is not None:

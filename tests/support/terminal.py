@@ -41,6 +41,12 @@ class Terminal:
         self.wait_painted(colour)
 
     def wait_painted(self, colour: tuple[int, tuple[int, int, int]]) -> None:
-        self.screen.wait_picture(
-            f"a terminal painted {colour[1]}", lambda picture: share(picture, colour[1]) > 0.05
-        )
+        last = 0.0
+
+        def painted(picture) -> bool:
+            # a part of it may be there before the rest: it has to be as much as at the last look
+            nonlocal last
+            before, last = last, share(picture, colour[1])
+            return last > 0.05 and last == before
+
+        self.screen.wait_picture(f"a terminal painted {colour[1]}", painted)

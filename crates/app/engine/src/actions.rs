@@ -3,9 +3,9 @@
 use crate::{Engine, EngineError};
 use openrdms_broker::ports::Told;
 use openrdms_broker::ports::front::ConnectionEnd;
-use openrdms_broker::session::StateName;
 use openrdms_broker::session::transition::{Denied, Event};
-use openrdms_broker::{Session, SessionUid};
+use openrdms_broker::session::{Cause, LostReason, StateName};
+use openrdms_broker::{Session, SessionUid, State};
 use std::time::Duration;
 
 /// Title and text of a message, in characters.
@@ -54,9 +54,14 @@ impl Engine {
         expected: &Expected,
     ) -> Result<Option<Told>, EngineError> {
         self.check_expected(uid, expected).await?;
-        let session = self.drive(uid, &Event::Disconnect).await?;
+        let session = self.drive(uid, &Event::Disconnect(Cause::Administrator)).await?;
+        self.detached(&session).await
+    }
+
+    /// Waits until a disconnected session has no client, and sees that its desktop runs.
+    pub(crate) async fn detached(&self, session: &Session) -> Result<Option<Told>, EngineError> {
         let mut told = None;
-        for leaving in self.inner.connections.leaving(uid, session.state.connection()) {
+        for leaving in self.inner.connections.leaving(session.uid, session.state.connection()) {
             match tokio::time::timeout(DETACH_LIMIT, leaving.gone()).await {
                 Ok(Some(ConnectionEnd::Ordered(how))) => told = Some(how),
                 Ok(_) => {}
@@ -64,7 +69,7 @@ impl Engine {
             }
         }
         let pending = self.inner.starts.pending(&session.desktop);
-        let desktop = self.desktop_of(&session).await?;
+        let desktop = self.desktop_of(session).await?;
         match desktop.handle {
             Some(handle) if self.inner.host.running(&handle).await => Ok(told),
             _ if pending => Ok(told),
@@ -79,7 +84,12 @@ impl Engine {
     /// As the table says; `TimedOut` when the host does not finish in time (it goes on).
     pub async fn logoff(&self, uid: SessionUid, expected: &Expected) -> Result<(), EngineError> {
         self.check_expected(uid, expected).await?;
-        self.drive(uid, &Event::Logoff).await?;
+        self.drive(uid, &Event::Logoff(Cause::Administrator)).await?;
+        self.logged_off(uid).await
+    }
+
+    /// Waits until a session that is being logged off has ended.
+    pub(crate) async fn logged_off(&self, uid: SessionUid) -> Result<(), EngineError> {
         let ended = self.wait_until(uid, |s| s.state.name() == StateName::Ended);
         match tokio::time::timeout(self.inner.config.method_limit, ended).await {
             Ok(ended) => ended.map(|_| ()),
@@ -123,9 +133,42 @@ impl Engine {
         }
     }
 
+    /// Ends a Lost session that will never return. What may still run of it is ended as soon as its host is
+    /// back; where the host is back already and the session was kept, before this returns.
+    ///
+    /// # Errors
+    /// `Denied` in every other state, also where looking shows that it was not lost after all.
+    pub async fn forget(&self, uid: SessionUid, expected: &Expected) -> Result<(), EngineError> {
+        let session = self.check_expected(uid, expected).await?;
+        if session.host.is(self.inner.host.name()) {
+            // it may have been found meanwhile; what is left says so below
+            let _ = self.tend().await;
+        }
+        let session = self.drive(uid, &Event::Forget).await?;
+        match session.state.name() {
+            StateName::Ended => Ok(()),
+            StateName::Starting
+            | StateName::Active
+            | StateName::Disconnected
+            | StateName::LoggingOff
+            | StateName::Lost => self.logged_off(uid).await,
+        }
+    }
+
     async fn check_expected(&self, uid: SessionUid, expected: &Expected) -> Result<Session, EngineError> {
         let session = self.inner.store.session(uid).await?.ok_or(EngineError::NotFound("session"))?;
         expected.check(&session)?;
+        let somebody_knows = match session.state {
+            State::Starting { .. }
+            | State::Active { .. }
+            | State::Disconnected { .. }
+            | State::LoggingOff { .. }
+            | State::Lost { reason: LostReason::Superseded, .. } => true,
+            State::Lost { reason: LostReason::HostSilent, .. } | State::Ended { .. } => false,
+        };
+        if somebody_knows && !session.host.is(self.inner.host.name()) {
+            return Err(EngineError::OtherNode(session.host));
+        }
         Ok(session)
     }
 }

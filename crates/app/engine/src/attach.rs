@@ -7,19 +7,20 @@ use openrdms_broker::ports::{Admission, AttachRequest, Front, Refusal, StoreErro
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::{
-    Account, AuditRecord, Collection, OperatorEvent, Outcome, Route, Session, SessionUid, State,
+    Account, AuditRecord, Collection, ConnectionId, Intake, OperatorEvent, Outcome, Route, Session,
+    SessionUid, State,
 };
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// How many free desktops are tried at once: another node may take the first one meanwhile.
 const CANDIDATES: u32 = 8;
 
-/// WBEM_E_ACCESS_DENIED, WBEM_E_NOT_FOUND, WBEM_E_FAILED: what the audit trail says of a refusal.
+/// WBEM_E_ACCESS_DENIED, _NOT_FOUND, _NOT_AVAILABLE, _FAILED: what the audit trail says of a refusal.
 fn code(refusal: Refusal) -> u32 {
     match refusal {
         Refusal::NotAllowed => 0x8004_1003,
         Refusal::NotFound => 0x8004_1002,
+        Refusal::Unavailable => 0x8004_1009,
         Refusal::NoneFree | Refusal::Ordered(_) => 0x8004_1001,
     }
 }
@@ -65,7 +66,8 @@ fn refused_by(reason: DetachReason) -> Refusal {
         DetachReason::Administrator
         | DetachReason::TakenOver
         | DetachReason::Logoff
-        | DetachReason::Service => Refusal::Ordered(reason),
+        | DetachReason::Service
+        | DetachReason::Limit(_) => Refusal::Ordered(reason),
     }
 }
 
@@ -82,7 +84,11 @@ impl From<Refusal> for Failed {
 
 impl From<EngineError> for Failed {
     fn from(error: EngineError) -> Self {
-        Failed { refusal: Refusal::NoneFree, why: error.to_string() }
+        let refusal = match &error {
+            EngineError::Store(StoreError::Unavailable(_)) => Refusal::Unavailable,
+            _ => Refusal::NoneFree,
+        };
+        Failed { refusal, why: error.to_string() }
     }
 }
 
@@ -104,7 +110,7 @@ impl Engine {
             .ok_or_else(|| Failed { refusal: Refusal::NotAllowed, why: "the account is gone".into() })?;
         let collection = self.route(request).await?;
         loop {
-            let session = self.session_for(leg, request, &collection).await?;
+            let session = self.session_for(leg, request, &account, &collection).await?;
             let Some(session) = session else { continue };
             if let Some(bound) = self.bind(&session, &account, request).await? {
                 return Ok((session, bound));
@@ -117,9 +123,14 @@ impl Engine {
         &self,
         leg: &mut Leg,
         request: &AttachRequest,
+        account: &Account,
         collection: &Collection,
     ) -> Result<Option<Session>, Failed> {
+        let host = self.inner.host.name();
         if let Some(own) = self.inner.store.live_session(&request.user, &collection.alias).await? {
+            if !own.host.is(host) {
+                return Err(EngineError::OtherNode(own.host).into());
+            }
             if matches!(own.state, State::LoggingOff { .. }) {
                 self.wait_until(own.uid, |s| !s.state.is_live()).await?;
                 return Ok(None);
@@ -132,9 +143,29 @@ impl Engine {
                 Err(error) => Err(error.into()),
             };
         }
-        let free = self.inner.store.free_desktops(&collection.alias, CANDIDATES).await?;
+        if self.may_still_run(account, &collection.alias).await? {
+            // what counts is what is left; its failures are told where it is repeated
+            let _ = self.tend().await;
+            if self.may_still_run(account, &collection.alias).await? {
+                let why = "an earlier session of the user's may still run here".into();
+                return Err(Failed { refusal: Refusal::NoneFree, why });
+            }
+            return Ok(None);
+        }
+        let free = self.inner.store.free_desktops(&collection.alias, host, now(), CANDIDATES).await?;
         if free.is_empty() {
-            return Err(Failed { refusal: Refusal::NoneFree, why: "every desktop is taken".into() });
+            let known = self.inner.store.host(host.as_str()).await?;
+            let (refusal, why) = match known {
+                Some(known) if known.intake == Intake::Drained => {
+                    (Refusal::NoneFree, format!("host {host} is drained"))
+                }
+                Some(known) if known.is_up(now()) => {
+                    (Refusal::NoneFree, format!("every desktop on host {host} is taken"))
+                }
+                // it is ours to renew, and the store does not take it
+                Some(_) | None => (Refusal::Unavailable, format!("nobody has the lease of host {host} now")),
+            };
+            return Err(Failed { refusal, why });
         }
         for desktop in free {
             let uid = SessionUid(Uuid::now_v7());
@@ -149,7 +180,7 @@ impl Engine {
                 created: now(),
                 state: State::Starting { since: now(), attach: request.connection },
             };
-            match self.inner.store.insert_session(new).await {
+            match self.insert_session(new, request.connection).await {
                 Ok(session) => {
                     self.tell(OperatorEvent::started(&session, now()));
                     let client = Some(&request.client);
@@ -165,6 +196,20 @@ impl Engine {
         Ok(None)
     }
 
+    /// Inserts a session, also if the client leaves meanwhile, and then says that it left: the row would wait for
+    /// it otherwise.
+    async fn insert_session(&self, new: NewSession, connection: ConnectionId) -> Result<Session, StoreError> {
+        let engine = self.clone();
+        let insert = self.inner.tasks.spawn(async move {
+            let session = engine.inner.store.insert_session(new).await?;
+            if !engine.inner.connections.knows(connection) {
+                engine.report_closed(session.uid, connection, DetachReason::ClientGone).await;
+            }
+            Ok(session)
+        });
+        insert.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    }
+
     /// Waits for the client before us to be gone, and for the desktop to run. `None`: the session is over.
     async fn bind(
         &self,
@@ -175,8 +220,10 @@ impl Engine {
         for old in self.inner.connections.leaving(session.uid, Some(request.connection)) {
             old.gone().await;
         }
-        // in this order: a start leaves `pending` only after its handle is in the row
+        // before the row: a start is in flight until its handle is in the row, and a running desktop is watched
+        // until its session has ended
         let pending = self.inner.starts.pending(&session.desktop);
+        let watched = self.inner.starts.watched(&session.desktop);
         let desktop = self.desktop_of(session).await?;
         let running = match desktop.handle {
             Some(handle) if self.inner.host.running(&handle).await => Some(handle),
@@ -184,13 +231,17 @@ impl Engine {
         };
         let handle = match running {
             Some(handle) => handle,
-            None if pending || matches!(session.state, State::Starting { .. }) => {
+            // Not watched: the start was never begun, because the store or the client went away before it.
+            None if pending || !watched || matches!(session.state, State::Starting { .. }) => {
                 let size = (request.client.width, request.client.height);
                 let started = self.running_desktop(session, account.uid, size).await;
-                started.map_err(|error: Arc<EngineError>| Failed {
-                    refusal: Refusal::NoneFree,
-                    why: error.to_string(),
-                })?
+                match started {
+                    Ok(handle) => handle,
+                    Err(error) if matches!(*error, EngineError::EndedMeanwhile) => return Ok(None),
+                    Err(error) => {
+                        return Err(Failed { refusal: Refusal::NoneFree, why: error.to_string() });
+                    }
+                }
             }
             // The desktop is gone and its watcher is about to say so: this session cannot be come back to.
             None => {
@@ -256,8 +307,6 @@ impl Engine {
             let why = if record.detail.is_empty() { refusal.to_string() } else { record.detail.clone() };
             self.tell(OperatorEvent::refused(&request.user, &request.client, why, now()));
         }
-        if let Err(error) = self.inner.store.append_audit(&record).await {
-            tracing::error!(%error, "an audit record was not written");
-        }
+        self.audit(record).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Engine, EngineError, now};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, UserName};
+use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, Limits, UserName};
 
 /// The most desktops that one collection may hold.
 const MAX_SIZE: u32 = 1000;
@@ -20,6 +20,7 @@ impl Engine {
         display_name: String,
         size: u32,
         users: Option<Vec<UserName>>,
+        limits: Limits,
     ) -> Result<(), EngineError> {
         if !(1..=MAX_SIZE).contains(&size) {
             return Err(EngineError::Invalid(format!(
@@ -39,7 +40,7 @@ impl Engine {
             .buffered(PREPARED_AT_ONCE)
             .try_collect()
             .await?;
-        let collection = Collection { alias, display_name, size, users, created: now() };
+        let collection = Collection { alias, display_name, size, users, limits, created: now() };
         self.inner.store.insert_collection(&collection, &desktops).await?;
         Ok(())
     }

@@ -16,6 +16,8 @@ pub(crate) struct Connections {
 
 struct Entry {
     session: Option<SessionUid>,
+    /// The desktop is on its screen.
+    active: bool,
     kill: KillSwitch,
     end: watch::Sender<Option<ConnectionEnd>>,
 }
@@ -33,7 +35,7 @@ impl Leaving {
 
 impl Connections {
     pub(crate) fn enter(&self, connection: ConnectionId, kill: KillSwitch) {
-        let entry = Entry { session: None, kill, end: watch::Sender::new(None) };
+        let entry = Entry { session: None, active: false, kill, end: watch::Sender::new(None) };
         self.with(|live| live.insert(connection, entry));
     }
 
@@ -43,6 +45,27 @@ impl Connections {
                 entry.session = Some(session);
             }
         });
+    }
+
+    /// Says that the session's desktop is on the connection's screen.
+    pub(crate) fn activated(&self, connection: ConnectionId) {
+        self.with(|live| {
+            if let Some(entry) = live.get_mut(&connection) {
+                entry.active = true;
+            }
+        });
+    }
+
+    /// The connection that has the session's desktop on its screen and was not told to go.
+    pub(crate) fn attached(&self, session: SessionUid) -> Option<ConnectionId> {
+        let stays =
+            |entry: &Entry| entry.session == Some(session) && entry.active && entry.kill.thrown().is_none();
+        self.with(|live| live.iter().find(|(_, entry)| stays(entry)).map(|(id, _)| *id))
+    }
+
+    /// Whether a connection has not left yet.
+    pub(crate) fn knows(&self, connection: ConnectionId) -> bool {
+        self.with(|live| live.contains_key(&connection))
     }
 
     pub(crate) fn order(&self, connection: ConnectionId, reason: DetachReason) {

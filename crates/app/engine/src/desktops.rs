@@ -1,11 +1,12 @@
 //! Starting desktops, once each, and watching them until they end.
 
 use crate::{Engine, EngineError};
-use openrdms_broker::ports::{LogonEnd, StartDesktop};
+use openrdms_broker::ports::{LogonEnd, StartDesktop, StoreError};
 use openrdms_broker::session::EndReason;
-use openrdms_broker::{Desktop, DesktopHandle, DesktopName, Session};
-use std::collections::HashMap;
+use openrdms_broker::{Desktop, DesktopHandle, DesktopName, Session, State};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 type StartResult = Result<DesktopHandle, Arc<EngineError>>;
@@ -14,7 +15,11 @@ type StartResult = Result<DesktopHandle, Arc<EngineError>>;
 #[derive(Default)]
 pub(crate) struct Starts {
     running: Mutex<HashMap<DesktopName, watch::Receiver<Option<StartResult>>>>,
+    watched: Mutex<HashSet<DesktopName>>,
 }
+
+/// Between two attempts to reach the store; states are to be true within seconds after it has returned.
+const RETRY_MOST: Duration = Duration::from_secs(1);
 
 impl Starts {
     fn with<T>(
@@ -27,6 +32,15 @@ impl Starts {
     /// Whether a start of this desktop is in flight.
     pub(crate) fn pending(&self, desktop: &DesktopName) -> bool {
         self.with(|running| running.contains_key(desktop))
+    }
+
+    /// Whether somebody waits for the end of this desktop, and will end its session then.
+    pub(crate) fn watched(&self, desktop: &DesktopName) -> bool {
+        self.with_watched(|watched| watched.contains(desktop))
+    }
+
+    fn with_watched<T>(&self, f: impl FnOnce(&mut HashSet<DesktopName>) -> T) -> T {
+        f(&mut self.watched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Resolves when no start of this desktop is in flight.
@@ -72,43 +86,57 @@ impl Engine {
         uid: u32,
         size: (u16, u16),
     ) -> Result<DesktopHandle, EngineError> {
-        let started = self
-            .inner
-            .host
-            .start(StartDesktop {
-                desktop: session.desktop.clone(),
-                collection: session.collection.clone(),
-                user: session.user.clone(),
-                uid,
-                size,
-            })
-            .await;
-        let saved = match started {
-            Ok(handle) => self
-                .inner
-                .store
-                .set_desktop_handle(&session.desktop, Some(&handle))
-                .await
-                .map(|()| handle)
-                .map_err(EngineError::from),
-            Err(error) => Err(error.into()),
-        };
-        match saved {
-            Ok(handle) => {
-                self.watch_desktop(session.clone(), handle.clone());
-                Ok(handle)
-            }
-            Err(error) => {
-                tracing::warn!(desktop = %session.desktop, %error, "a desktop could not be started");
-                self.logon_ended(session, EndReason::StartFailed(error.to_string())).await?;
-                Err(error)
+        // This start is in flight already, and a logoff looks for starts after it is in the row: one of the two
+        // sees the other.
+        match self.inner.store.session(session.uid).await?.map(|s| s.state) {
+            Some(State::Starting { .. } | State::Active { .. } | State::Disconnected { .. }) => {}
+            Some(State::LoggingOff { .. } | State::Lost { .. } | State::Ended { .. }) | None => {
+                return Err(EngineError::EndedMeanwhile);
             }
         }
+        let start = StartDesktop {
+            desktop: session.desktop.clone(),
+            collection: session.collection.clone(),
+            user: session.user.clone(),
+            uid,
+            size,
+        };
+        let error = match self.inner.host.start(start).await {
+            Ok(handle) => match self.keep_handle(session, &handle).await {
+                Ok(()) => {
+                    self.watch_desktop(session.clone(), handle.clone());
+                    return Ok(handle);
+                }
+                Err(error) => error,
+            },
+            Err(error) => error.into(),
+        };
+        tracing::warn!(desktop = %session.desktop, %error, "a desktop could not be started");
+        let reason = EndReason::StartFailed(error.to_string());
+        let ended = || self.logon_ended(session, reason.clone());
+        self.until_stored("a start that failed", ended).await.ok();
+        Err(error)
+    }
+
+    /// Writes down where a desktop runs. While the store is away the start stays in flight, so that nobody takes
+    /// the desktop for one that does not run.
+    async fn keep_handle(&self, session: &Session, handle: &DesktopHandle) -> Result<(), EngineError> {
+        let store = &self.inner.store;
+        let keep = || async { Ok(store.set_desktop_handle(&session.desktop, Some(handle)).await?) };
+        let kept = self.until_stored("a started desktop", keep).await;
+        if kept.is_err() {
+            // nobody would find it again
+            if let Err(error) = self.inner.host.logoff(&session.desktop, handle, Duration::ZERO).await {
+                tracing::error!(desktop = %session.desktop, %error, "a desktop that no row knows runs on");
+            }
+        }
+        kept
     }
 
     /// Reports the end of a running desktop as the end of its session.
     pub(crate) fn watch_desktop(&self, session: Session, handle: DesktopHandle) {
         let engine = self.clone();
+        self.inner.starts.with_watched(|watched| watched.insert(session.desktop.clone()));
         self.inner.tasks.spawn(async move {
             let end = engine.inner.host.ended(&session.desktop, &handle).await;
             let reason = match end {
@@ -119,26 +147,50 @@ impl Engine {
             };
             engine
                 .until_stored("the end of a desktop", || engine.logon_ended(&session, reason.clone()))
-                .await;
+                .await
+                .ok();
+            engine.inner.starts.with_watched(|watched| watched.remove(&session.desktop));
         });
     }
 
-    /// Repeats something that must reach the store until the store is there again.
-    pub(crate) async fn until_stored<F, T>(&self, what: &'static str, mut attempt: F)
+    /// Repeats something that must reach the store until the store is there again. Answers (and logs) only what
+    /// waiting cannot help.
+    pub(crate) async fn until_stored<F, T>(
+        &self,
+        what: &'static str,
+        mut attempt: F,
+    ) -> Result<(), EngineError>
     where
         F: FnMut() -> T,
         T: Future<Output = Result<(), EngineError>>,
     {
-        use openrdms_broker::ports::StoreError;
-        let mut pause = std::time::Duration::from_millis(100);
-        while let Err(error) = attempt().await {
-            if !matches!(error, EngineError::Store(StoreError::Unavailable(_))) {
-                tracing::error!(what, %error, "could not be recorded");
-                return;
+        let mut pause = Duration::from_millis(100);
+        let mut told = false;
+        loop {
+            match attempt().await {
+                Ok(()) => {
+                    if told {
+                        tracing::info!(what, "recorded at last");
+                    }
+                    return Ok(());
+                }
+                Err(EngineError::Store(StoreError::Unavailable(cause))) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(what, cause, "not recorded yet: the store is not available");
+                    }
+                }
+                // the session is no more, or is past caring
+                Err(error @ (EngineError::NotFound(_) | EngineError::Denied(_))) => {
+                    tracing::debug!(what, %error, "nothing to record");
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::error!(what, %error, "could not be recorded");
+                    return Err(error);
+                }
             }
-            tracing::warn!(what, %error, "not recorded yet");
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(std::time::Duration::from_secs(5));
+            pause = (pause * 2).min(RETRY_MOST);
         }
     }
 

@@ -24,27 +24,35 @@ impl Engine {
     ) -> Result<Session, EngineError> {
         for _ in 0..MAX_STALE {
             let session = self.inner.store.session(uid).await?.ok_or(EngineError::NotFound("session"))?;
-            let (state, effects) = apply(&session.state, event, now())?;
-            let mut next = Session { state, ..session.clone() };
-            if let Some(client) = client {
-                next.client = Some(client.clone());
-            }
-            next.last_input = self.last_input(uid).max(next.last_input);
-            if next.state == session.state && next.client == session.client {
-                self.run(&session, &effects);
-                return Ok(session);
-            }
-            match self.inner.store.update_session(&next).await {
-                Ok(saved) => {
-                    self.committed(&session.state, &saved, event);
-                    self.run(&saved, &effects);
-                    return Ok(saved);
-                }
-                Err(StoreError::Stale) => {}
-                Err(error) => return Err(error.into()),
+            match self.step(&session, event, client).await {
+                Err(EngineError::Store(StoreError::Stale)) => {}
+                moved => return moved,
             }
         }
         Err(StoreError::Stale.into())
+    }
+
+    /// Moves a session as it was read. `Stale`: it has changed since, and nothing was done.
+    pub(crate) async fn step(
+        &self,
+        session: &Session,
+        event: &Event,
+        client: Option<&ClientFacts>,
+    ) -> Result<Session, EngineError> {
+        let (state, effects) = apply(&session.state, event, now())?;
+        let mut next = Session { state, ..session.clone() };
+        if let Some(client) = client {
+            next.client = Some(client.clone());
+        }
+        next.last_input = self.last_input(session.uid).max(next.last_input);
+        if next.state == session.state && next.client == session.client {
+            self.run(session, &effects);
+            return Ok(next);
+        }
+        let saved = self.inner.store.update_session(&next).await?;
+        self.committed(&session.state, &saved, event);
+        self.run(&saved, &effects);
+        Ok(saved)
     }
 
     fn committed(&self, before: &State, session: &Session, event: &Event) {
@@ -70,13 +78,12 @@ impl Engine {
         }
     }
 
-    /// Ends the logon in the background and reports it; a failure is retried by the next `Logoff` or start.
+    /// Ends the logon in the background and reports it, when the store is there again if it is not. A failure of
+    /// the host is retried by the next `Logoff` or start.
     fn end_logon(&self, session: Session) {
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
-            if let Err(error) = engine.end_logon_now(&session).await {
-                tracing::error!(session = %session.uid, %error, "a logoff did not finish");
-            }
+            engine.until_stored("a logoff", || engine.end_logon_now(&session)).await.ok();
         });
     }
 

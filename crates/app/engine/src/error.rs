@@ -1,5 +1,6 @@
 //! Why the engine did not do it.
 
+use openrdms_broker::HostName;
 use openrdms_broker::ports::{HostError, StoreError};
 use openrdms_broker::session::transition::Denied;
 
@@ -24,6 +25,9 @@ pub enum EngineError {
     /// The host did not do it.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// Another node serves this host, so only it can do that.
+    #[error("host {0} is served by another node")]
+    OtherNode(HostName),
     /// It took too long; what was begun goes on.
     #[error("{0} took too long")]
     TimedOut(&'static str),

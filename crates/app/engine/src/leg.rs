@@ -1,12 +1,16 @@
 //! One connection, as the relay reports on it.
 
-use crate::{Engine, now};
+use crate::{Engine, EngineError, now};
 use openrdms_broker::ports::front::ConnectionEnd;
-use openrdms_broker::ports::{Attached, Attachment, KillSwitch, Refusal};
+use openrdms_broker::ports::{Attached, Attachment, KillSwitch, Refusal, StoreError};
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::{ConnectionId, SessionUid, Timestamp};
 use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How long the relay waits for the report; it goes on by itself.
+const REPORT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Between the admission and the end of both legs. Dropping it says that both are closed.
 pub(crate) struct Leg {
@@ -44,13 +48,17 @@ impl Leg {
         }
     }
 
-    fn end(&mut self, end: ConnectionEnd) -> Option<(SessionUid, Event)> {
+    /// Says that both legs are closed, once, in a task of its own.
+    fn report(&mut self, end: ConnectionEnd) -> Option<JoinHandle<()>> {
         if std::mem::replace(&mut self.over, true) {
             return None;
         }
         self.engine.inner.connections.leave(self.connection, end);
         tracing::debug!(connection = %self.connection, ?end, "connection ended");
-        self.session.map(|session| (session, Event::Closed(self.connection, self.reason(end))))
+        let (session, connection, reason) = (self.session?, self.connection, self.reason(end));
+        let engine = self.engine.clone();
+        let report = async move { engine.report_closed(session, connection, reason).await };
+        Some(self.engine.inner.tasks.spawn(report))
     }
 }
 
@@ -59,10 +67,17 @@ impl Attachment for Leg {
     async fn activated(&mut self) -> Result<Attached, Refusal> {
         let Some(session) = self.session else { return Err(Refusal::NotFound) };
         match self.engine.drive(session, &Event::Attached(self.connection)).await {
-            Ok(_) => Ok(Attached),
+            Ok(_) => {
+                self.engine.inner.connections.activated(self.connection);
+                Ok(Attached)
+            }
             Err(error) => {
                 tracing::info!(connection = %self.connection, %error, "connection no longer wanted");
-                Err(self.kill.thrown().map_or(Refusal::NoneFree, Refusal::Ordered))
+                Err(match (self.kill.thrown(), error) {
+                    (Some(reason), _) => Refusal::Ordered(reason),
+                    (None, EngineError::Store(StoreError::Unavailable(_))) => Refusal::Unavailable,
+                    (None, _) => Refusal::NoneFree,
+                })
             }
         }
     }
@@ -76,23 +91,29 @@ impl Attachment for Leg {
     }
 
     async fn closed(mut self: Box<Self>, end: ConnectionEnd) {
-        if let Some((session, event)) = self.end(end) {
-            report(&self.engine, session, event).await;
+        if let Some(report) = self.report(end) {
+            // a store that is away must not hold up the relay, and with it the service's stop
+            let _ = tokio::time::timeout(REPORT_LIMIT, report).await;
         }
     }
 }
 
 impl Drop for Leg {
     fn drop(&mut self) {
-        if let Some((session, event)) = self.end(ConnectionEnd::ClientGone) {
-            let engine = self.engine.clone();
-            self.engine.inner.tasks.spawn(async move { report(&engine, session, event).await });
-        }
+        let _goes_on_by_itself = self.report(ConnectionEnd::ClientGone);
     }
 }
 
-async fn report(engine: &Engine, session: SessionUid, event: Event) {
-    engine
-        .until_stored("the end of a connection", || async { engine.drive(session, &event).await.map(|_| ()) })
-        .await;
+impl Engine {
+    /// Records that a connection has ended, when the store is there again if it is not.
+    pub(crate) async fn report_closed(
+        &self,
+        session: SessionUid,
+        connection: ConnectionId,
+        reason: DetachReason,
+    ) {
+        let event = Event::Closed(connection, reason);
+        let closed = || async { self.drive(session, &event).await.map(|_| ()) };
+        self.until_stored("the end of a connection", closed).await.ok();
+    }
 }

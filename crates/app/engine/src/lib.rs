@@ -12,25 +12,29 @@
 
 mod actions;
 mod attach;
+mod audit;
 mod collections;
 mod connections;
 mod desktops;
 mod drive;
 mod error;
+mod lease;
 mod leg;
+mod limits;
 mod recover;
 
 pub use actions::Expected;
 pub use error::EngineError;
+pub use limits::Warned;
 
 use connections::Connections;
 use desktops::Starts;
 use openrdms_broker::ports::{Host, Store};
-use openrdms_broker::{OperatorEvent, SessionUid, Timestamp};
+use openrdms_broker::{NodeId, OperatorEvent, SessionUid, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::task::TaskTracker;
 
 /// How long things may take.
@@ -43,6 +47,13 @@ pub struct EngineConfig {
     pub logoff_grace: Duration,
     /// How long a management method may wait for the world.
     pub method_limit: Duration,
+    /// This node.
+    pub node: NodeId,
+    /// How long this node's word for its host holds. With the renewal it is the time until the sessions of a
+    /// host that is gone are Lost.
+    pub lease: Duration,
+    /// How often it is given anew, and how often others' are looked at.
+    pub lease_renewal: Duration,
 }
 
 impl Default for EngineConfig {
@@ -51,6 +62,9 @@ impl Default for EngineConfig {
             attach_limit: Duration::from_millis(4500),
             logoff_grace: Duration::from_secs(5),
             method_limit: Duration::from_secs(30),
+            node: NodeId(uuid::Uuid::new_v4()),
+            lease: Duration::from_secs(3),
+            lease_renewal: Duration::from_secs(1),
         }
     }
 }
@@ -72,6 +86,8 @@ struct Inner {
     commits: watch::Sender<u64>,
     /// Nobody waits for whoever listens: a listener that is too slow loses the oldest.
     events: broadcast::Sender<OperatorEvent>,
+    /// Audit records that wait for the store.
+    audits_waiting: Arc<Semaphore>,
     tasks: TaskTracker,
 }
 
@@ -91,6 +107,7 @@ impl Engine {
                 inputs: Mutex::default(),
                 commits: watch::Sender::new(0),
                 events: broadcast::Sender::new(EVENTS_KEPT),
+                audits_waiting: Arc::new(Semaphore::new(audit::WAITING)),
                 tasks: TaskTracker::new(),
             }),
         }

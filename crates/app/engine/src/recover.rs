@@ -1,21 +1,22 @@
-//! The first thing after a start: what became of the sessions while nobody looked.
+//! What became of this host's sessions while nobody looked, or while nobody could be told.
 
 use crate::{Engine, EngineError};
 use openrdms_broker::ports::{LogonEnd, SessionFilter};
 use openrdms_broker::session::EndReason;
 use openrdms_broker::session::transition::Event;
-use openrdms_broker::{Session, State};
+use openrdms_broker::{DesktopHandle, Session, State};
 use std::time::Duration;
 
 const PAGE: u32 = 500;
 
 impl Engine {
-    /// Makes every session of this host true again: running desktops are adopted, the others' sessions end.
-    /// Answers how many were adopted and how many had ended.
+    /// Takes the host's lease and makes every session of the host true again: running desktops are adopted,
+    /// the others' sessions end. Answers how many were adopted and how many had ended.
     ///
     /// # Errors
-    /// When the store cannot be read or written.
+    /// `OtherNode` while another node serves this host; otherwise when the store cannot be read or written.
     pub async fn recover(&self) -> Result<(usize, usize), EngineError> {
+        self.renew_lease().await?;
         let filter = SessionFilter { host: Some(self.inner.host.name().clone()), ..SessionFilter::default() };
         let (mut adopted, mut ended, mut after) = (0, 0, None);
         loop {
@@ -29,30 +30,35 @@ impl Engine {
             }
             after = page.next;
             if after.is_none() {
+                if let Err(error) = self.tend().await {
+                    tracing::warn!(%error, "not everything of before was looked after; it is tried again");
+                }
+                self.warn_of_silent_hosts().await?;
                 return Ok((adopted, ended));
             }
         }
     }
 
-    async fn recover_one(&self, session: &Session) -> Result<bool, EngineError> {
+    /// Looks whether a session's desktop runs, and makes the session that. `true`: it runs.
+    pub(crate) async fn recover_one(&self, session: &Session) -> Result<bool, EngineError> {
         if session.boot_id != self.inner.host.boot_id() {
             self.logon_ended(session, EndReason::HostRestarted).await?;
             return Ok(false);
         }
-        let handle = self.desktop_of(session).await?.handle;
-        let Some(handle) = handle else {
+        let Some(handle) = self.handle_of(session).await? else {
             self.logon_ended(session, EndReason::StartFailed("the service stopped during the start".into()))
                 .await?;
             return Ok(false);
         };
         if self.inner.host.running(&handle).await {
-            let event = if matches!(session.state, State::Lost { .. }) {
-                Event::HostReturned
+            if matches!(session.state, State::Lost { .. }) {
+                self.came_back(session).await?;
             } else {
-                Event::NodeRestarted
-            };
-            self.drive(session.uid, &event).await?;
-            self.watch_desktop(session.clone(), handle);
+                self.drive(session.uid, &Event::NodeRestarted).await?;
+            }
+            if !self.inner.starts.watched(&session.desktop) {
+                self.watch_desktop(session.clone(), handle);
+            }
             return Ok(true);
         }
         // not running: its end record, if there is one, is read without waiting for anything
@@ -69,5 +75,17 @@ impl Engine {
         };
         self.logon_ended(session, reason).await?;
         Ok(false)
+    }
+
+    /// Where a session's desktop runs, or ran. If we were killed before that was written down, the host knows.
+    async fn handle_of(&self, session: &Session) -> Result<Option<DesktopHandle>, EngineError> {
+        if let Some(handle) = self.desktop_of(session).await?.handle {
+            return Ok(Some(handle));
+        }
+        let found = self.inner.host.found(&session.desktop, &session.user).await;
+        if let Some(handle) = &found {
+            self.inner.store.set_desktop_handle(&session.desktop, Some(handle)).await?;
+        }
+        Ok(found)
     }
 }

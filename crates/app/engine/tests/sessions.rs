@@ -4,7 +4,7 @@ mod support;
 
 use openrdms_broker::ports::{LogonEnd, Refusal, SessionFilter, Told};
 use openrdms_broker::session::{DetachReason, EndReason, StateName};
-use openrdms_broker::{Route, State};
+use openrdms_broker::{Limits, Route, State};
 use openrdms_engine::{EngineError, Expected};
 use std::sync::atomic::Ordering;
 use support::{World, until};
@@ -153,7 +153,11 @@ async fn a_user_who_logs_off_inside_ends_the_session() {
 async fn refusals_say_why() {
     let world = World::new().await;
     let alias = openrdms_broker::CollectionAlias::new("staff").unwrap();
-    world.engine.create_collection(alias, "Staff".into(), 1, Some(vec![support::user("bob")])).await.unwrap();
+    world
+        .engine
+        .create_collection(alias, "Staff".into(), 1, Some(vec![support::user("bob")]), Limits::default())
+        .await
+        .unwrap();
     let collection = |alias: &str| Route::Collection(alias.to_owned());
     assert_eq!(world.attach_to("alice", collection("nowhere")).await.err(), Some(Refusal::NotFound));
     assert_eq!(world.attach_to("alice", collection("staff")).await.err(), Some(Refusal::NotAllowed));
@@ -241,6 +245,20 @@ async fn after_a_restart_running_desktops_are_adopted_and_the_others_ended() {
     let handle = world.handle(alice_uid).await;
     world.host.end(&handle, LogonEnd::Failed("X died".into()));
     until(|| async { world.session(alice_uid).await.state.name() == StateName::Ended }).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_a_desktop_whose_start_was_never_written_down_is_adopted() {
+    let world = World::new().await;
+    let client = world.active("alice").await;
+    let (uid, handle) = (client.session, world.handle(client.session).await);
+    std::mem::forget(client);
+    // killed between the start and the row
+    let desktop = world.session(uid).await.desktop;
+    world.engine.store().set_desktop_handle(&desktop, None).await.unwrap();
+    assert_eq!(world.restarted().await.recover().await.unwrap(), (1, 0));
+    assert_eq!(world.session(uid).await.state.name(), StateName::Disconnected);
+    assert_eq!(world.handle(uid).await, handle);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod collection;
 mod desktop;
 mod failure;
+mod host;
 mod output;
 mod remote;
 mod session;
@@ -25,6 +26,7 @@ pub(crate) async fn run(cli: &Cli, config: &Config) -> Result<(), Failure> {
         Command::Session(command) => session::run(command, &remote, &output).await,
         Command::Collection(command) => collection::run(command, &remote, &output).await,
         Command::Desktop(command) => desktop::run(command, &remote, &output).await,
+        Command::Host(command) => host::run(command, &remote, &output).await,
         Command::User(command) => user::run(command, &remote, &output).await,
         Command::Serve(_)
         | Command::Config(_)

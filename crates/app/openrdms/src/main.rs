@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         | Command::Session(_)
         | Command::Collection(_)
         | Command::Desktop(_)
+        | Command::Host(_)
         | Command::User(_)
         | Command::Config(_) => {}
     }
@@ -60,7 +61,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
             .map_err(|error| Failure::failed(format!("{error:#}"))),
         Command::Config(ConfigCommand::Check) => say("the configuration is valid\n"),
         Command::Config(ConfigCommand::Show) => say(&config.to_toml()),
-        Command::Session(_) | Command::Collection(_) | Command::Desktop(_) | Command::User(_) => {
+        Command::Session(_)
+        | Command::Collection(_)
+        | Command::Desktop(_)
+        | Command::Host(_)
+        | Command::User(_) => {
             runtime(tokio::runtime::Builder::new_current_thread())?.block_on(cli::run(&cli, &config))
         }
         Command::DesktopSupervisor { .. } | Command::DesktopMessage => Ok(()),

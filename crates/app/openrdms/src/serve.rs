@@ -33,6 +33,9 @@ const WAITING_CHECKS: usize = 64;
 /// How long the stop waits for management methods that are running.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
 
+/// How long the stop waits for the store to take the host's lease back; it runs out by itself otherwise.
+const LEASE_STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// Runs the service until it is told to stop.
 pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()> {
     start_log(&config)?;
@@ -45,7 +48,11 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let sqlite = Arc::new(SqliteStore::open(&config.data_dir).await.context("opening the store")?);
     let store: Arc<dyn Store> = sqlite.clone();
     let host = Arc::new(local_host(&config)?);
-    let engine_config = EngineConfig { logoff_grace: config.local.logoff_grace, ..EngineConfig::default() };
+    let engine_config = EngineConfig {
+        logoff_grace: config.local.logoff_grace,
+        node: identity::node(&config.data_dir)?,
+        ..EngineConfig::default()
+    };
     let engine = Engine::new(store.clone(), host, engine_config);
 
     let key = Arc::new(NodeKey::load_or_create(&config.data_dir.join("node.key"))?);
@@ -79,6 +86,19 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let relay = Relay::new(relay_config, relay_identity.clone(), Arc::new(engine.clone()), accounts);
     let mut tasks = doors.serve(&relay, &server, &https, &stop);
 
+    // outside of `tasks`: the host's lease is given back when everything else has ended
+    let lease_stop = CancellationToken::new();
+    let mut lease = tokio::spawn({
+        let (engine, stop) = (engine.clone(), lease_stop.clone());
+        async move { engine.run_lease(stop).await }
+    });
+
+    let (limits, limits_stop) = (engine.clone(), stop.child_token());
+    tasks.spawn(async move {
+        limits.run_limits(limits_stop).await;
+        Ok(())
+    });
+
     let listening = engine.events();
     let hook = tokio::spawn(hook::run(config.events.clone(), listening, stop.child_token()));
 
@@ -91,6 +111,10 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
             _ => anyhow::anyhow!("a listener ended by itself"),
         }),
         never = watchdog::run() => match never {},
+        ended = &mut lease => Err(match ended {
+            Ok(Err(error)) => anyhow::Error::from(error).context("the host's lease"),
+            _ => anyhow::anyhow!("the host's lease ended by itself"),
+        }),
         () = sqlite.writer_ended() => Err(anyhow::anyhow!("the store's writer ended by itself")),
     };
     tracing::info!("stopping; desktops keep running");
@@ -101,6 +125,10 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     // methods run on when their caller has gone: a logoff that was begun is finished and audited
     if tokio::time::timeout(STOP_LIMIT, server.methods_ended()).await.is_err() {
         tracing::warn!("methods were still running at the stop");
+    }
+    lease_stop.cancel();
+    if !lease.is_finished() && tokio::time::timeout(LEASE_STOP_LIMIT, lease).await.is_err() {
+        tracing::warn!("the host's lease was not given back in time");
     }
     let _ = std::fs::remove_file(&config.management.socket);
     outcome

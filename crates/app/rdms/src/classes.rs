@@ -2,6 +2,7 @@
 
 mod collection;
 mod desktop;
+mod host;
 mod session;
 mod user;
 mod virtual_desktop_session;
@@ -15,6 +16,7 @@ pub(crate) fn all() -> Vec<Box<dyn Provider>> {
         Box::new(session::OpenRdmsSession),
         Box::new(collection::OpenRdmsCollection),
         Box::new(desktop::OpenRdmsDesktop),
+        Box::new(host::OpenRdmsHost),
         Box::new(user::OpenRdmsUser),
     ]
 }

@@ -112,9 +112,7 @@ impl Rdms {
         };
         tracing::info!(actor = record.actor, from = record.from, action = record.action, target = record.target,
             outcome = ?record.outcome, "management call");
-        if let Err(error) = self.context.engine.store().append_audit(&record).await {
-            tracing::error!(%error, "an audit record was not written");
-        }
+        self.context.engine.audit(record).await;
     }
 }
 

@@ -49,7 +49,7 @@ fn cim_error(error: &EngineError) -> CimError {
         EngineError::Denied(Denied::State(_) | Denied::Superseded) | EngineError::EndedMeanwhile => {
             WmiCode::WBEM_E_INVALID_OPERATION
         }
-        EngineError::Denied(Denied::HostLost) => WmiCode::WBEM_E_NOT_AVAILABLE,
+        EngineError::Denied(Denied::HostLost) | EngineError::OtherNode(_) => WmiCode::WBEM_E_NOT_AVAILABLE,
         EngineError::NotAsExpected(_) => WmiCode::WBEM_E_INVALID_OBJECT,
         EngineError::Invalid(_) | EngineError::Host(HostError::Invalid(_)) => {
             WmiCode::WBEM_E_INVALID_PARAMETER

@@ -98,7 +98,17 @@ fn type_of(value: &Value) -> Option<Type> {
 async fn what_providers_give_is_what_the_schema_declares() {
     let (world, rdms) = rdms().await;
     let alias = openrdms_broker::CollectionAlias::new("staff").unwrap();
-    world.engine.create_collection(alias, "Staff".into(), 1, Some(vec![support::user("bob")])).await.unwrap();
+    world
+        .engine
+        .create_collection(
+            alias,
+            "Staff".into(),
+            1,
+            Some(vec![support::user("bob")]),
+            openrdms_broker::Limits::default(),
+        )
+        .await
+        .unwrap();
     let _client = world.active_in("alice", "pool").await;
     for namespace in [MICROSOFT, OURS] {
         for class in rdms.repository().classes(namespace) {
@@ -253,4 +263,46 @@ async fn accounts_and_collections_through_their_classes() {
     assert!(!trail.contains("\"pw\"") && !trail.contains("\"new\""), "{trail}");
     let denied = call(&rdms, &user("alice"), &collections, "CreateCollection", create(Value::Null)).await;
     assert_eq!(denied.unwrap_err().code, WmiCode::WBEM_E_ACCESS_DENIED);
+}
+
+#[tokio::test]
+async fn limits_are_parameters_and_properties_of_a_collection() {
+    let (world, rdms) = rdms().await;
+    let pool = ObjectPath::class(OURS, "OpenRDMS_Collection").with_key("Alias", "POOL");
+    let set = |params: Params| {
+        let (rdms, pool) = (&rdms, &pool);
+        async move { call(rdms, &admin(), pool, "SetLimits", params).await }
+    };
+    let first = Params::default().with("IdleLimitSeconds", 1800_u32).with("LimitAction", "logoff");
+    assert_eq!(set(first).await.unwrap(), 0);
+    let second = Params::default().with("ActiveLimitSeconds", 28_800_u32).with("LimitAction", Value::Null);
+    assert_eq!(set(second).await.unwrap(), 0);
+    let shown = rdms.get(&admin(), &pool).await.unwrap();
+    let pool_limits: Vec<_> = [
+        "IdleLimitSeconds",
+        "ActiveLimitSeconds",
+        "DisconnectedLimitSeconds",
+        "LimitAction",
+        "LimitWarningSeconds",
+    ]
+    .map(|name| shown.get(name).clone())
+    .into();
+    let expected: [Value; 5] =
+        [1800_u32.into(), 28_800_u32.into(), 0_u32.into(), "Logoff".into(), 60_u32.into()];
+    assert_eq!(pool_limits, expected);
+    let wrong = set(Params::default().with("LimitAction", "Shout")).await.unwrap_err();
+    assert_eq!(wrong.code, WmiCode::WBEM_E_INVALID_PARAMETER);
+    let none = ObjectPath::class(OURS, "OpenRDMS_Collection").with_key("Alias", "nowhere");
+    let error = call(&rdms, &admin(), &none, "SetLimits", Params::default()).await.unwrap_err();
+    assert_eq!(error.code, WmiCode::WBEM_E_NOT_FOUND);
+    let denied = call(&rdms, &user("alice"), &pool, "SetLimits", Params::default()).await.unwrap_err();
+    assert_eq!(denied.code, WmiCode::WBEM_E_ACCESS_DENIED);
+    let audit = world.engine.store().audit(10).await.unwrap();
+    assert!(audit.iter().any(|line| line.action == "OpenRDMS_Collection.SetLimits" && line.target == "POOL"));
+    // and a collection may be made with them
+    let collections = ObjectPath::class(OURS, "OpenRDMS_Collection");
+    let create = Params::default().with("Alias", "lab").with("DisconnectedLimitSeconds", 60_u32);
+    call(&rdms, &admin(), &collections, "CreateCollection", create).await.unwrap();
+    let lab = world.engine.store().collection("lab").await.unwrap().unwrap();
+    assert_eq!((lab.limits.disconnected, lab.limits.warning), (60, 60));
 }

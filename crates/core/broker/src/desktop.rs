@@ -1,6 +1,6 @@
 //! Collections, desktops, and how a running desktop is found again and reached.
 
-use crate::{CollectionAlias, DesktopName, HostName, Timestamp, UserName};
+use crate::{CollectionAlias, DesktopName, HostName, Limits, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -15,6 +15,9 @@ pub struct Collection {
     pub size: u32,
     /// Who may log on; `None`: every account.
     pub users: Option<Vec<UserName>>,
+    /// How long its sessions may be idle, active or disconnected.
+    #[serde(default)]
+    pub limits: Limits,
     /// When it was made.
     pub created: Timestamp,
 }

@@ -1,6 +1,7 @@
 //! Operator events: what happened to users, numbered, so that logs can be searched and hooks written for them.
 //! A number never changes its meaning and is never used again.
 
+use crate::session::Cause;
 use crate::{ClientFacts, Session, State, Timestamp, UserName};
 use serde::Serialize;
 
@@ -108,7 +109,13 @@ impl OperatorEvent {
             State::Disconnected { reason, .. } => {
                 (EventKind::SessionDisconnected, Some(reason.as_str().to_owned()))
             }
-            State::LoggingOff { .. } => (EventKind::SessionLoggingOff, None),
+            State::LoggingOff { cause, .. } => {
+                let reason = match cause {
+                    Cause::Administrator => None,
+                    Cause::Limit(limit) => Some(limit.as_str().to_owned()),
+                };
+                (EventKind::SessionLoggingOff, reason)
+            }
             State::Lost { .. } => (EventKind::SessionLost, None),
             State::Ended { reason, .. } => (EventKind::SessionEnded, Some(reason.to_string())),
         };

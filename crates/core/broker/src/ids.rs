@@ -97,6 +97,13 @@ name!(
     |c| is_label(c) || c == '.'
 );
 
+impl HostName {
+    /// Whether both name the same host: without case, as machines' names compare.
+    pub fn is(&self, other: &HostName) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
 /// A user and the domain that vouches for them. Compared without case; the spelling is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UserName {
@@ -179,6 +186,10 @@ key!(
 key!(
     /// One RDP client's attachment to a session.
     ConnectionId
+);
+key!(
+    /// One node: whoever holds the lock on its data directory, through all its restarts.
+    NodeId
 );
 
 #[cfg(test)]

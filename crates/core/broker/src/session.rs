@@ -8,7 +8,8 @@
 //!    ▼                    ▼                                     ▼
 //!  Ended ◀──────────── LoggingOff ◀─────────────────────────────┘
 //!    ▲    logon ended
-//!    └──── Lost: the host's lease ran out; comes back as Disconnected, or ends
+//!    └──── Lost: the host's lease ran out. When the host is back it comes back as Disconnected (Active
+//!          where its client never left), or ends, or is kept while its user has another session
 //! ```
 //!
 //! [`transition::apply`] is the only function that moves a session, and the engine its only caller.
@@ -16,7 +17,7 @@
 pub mod transition;
 
 use crate::{
-    ClientFacts, CollectionAlias, ConnectionId, DesktopName, HostName, SessionUid, Timestamp, UserName,
+    ClientFacts, CollectionAlias, ConnectionId, DesktopName, HostName, Limit, SessionUid, Timestamp, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -80,11 +81,17 @@ pub enum State {
     LoggingOff {
         /// Since when.
         since: Timestamp,
+        /// Who asked for it.
+        #[serde(default)]
+        cause: Cause,
     },
-    /// The host's lease ran out: not known to be alive.
+    /// It cannot be come back to.
     Lost {
         /// Since when.
         since: Timestamp,
+        /// Why.
+        #[serde(default)]
+        reason: LostReason,
     },
     /// Kept in history only.
     Ended {
@@ -178,8 +185,8 @@ impl State {
             State::Starting { since, .. }
             | State::Active { since, .. }
             | State::Disconnected { since, .. }
-            | State::LoggingOff { since }
-            | State::Lost { since } => *since,
+            | State::LoggingOff { since, .. }
+            | State::Lost { since, .. } => *since,
             State::Ended { at, .. } => *at,
         }
     }
@@ -193,6 +200,17 @@ impl State {
             State::LoggingOff { .. } | State::Lost { .. } | State::Ended { .. } => None,
         }
     }
+}
+
+/// Who asked for a session to be disconnected or logged off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Somebody, by the method.
+    #[default]
+    Administrator,
+    /// The collection's limits.
+    Limit(Limit),
 }
 
 /// Why a client is no longer attached.
@@ -211,6 +229,8 @@ pub enum DetachReason {
     DesktopClosed,
     /// The service is stopping, or was stopped and found the session without its client.
     Service,
+    /// The session has reached a limit of its collection.
+    Limit(Limit),
 }
 
 impl DetachReason {
@@ -223,6 +243,29 @@ impl DetachReason {
             DetachReason::Logoff => "logged off",
             DetachReason::DesktopClosed => "closed by the desktop",
             DetachReason::Service => "service stopped",
+            DetachReason::Limit(limit) => limit.as_str(),
+        }
+    }
+}
+
+/// Why a session cannot be come back to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostReason {
+    /// The host's lease ran out: nobody knows whether the desktop runs.
+    #[default]
+    HostSilent,
+    /// The host is back and the desktop runs, but its user has another session in the collection: kept for
+    /// an administrator to end, or until the other session has ended.
+    Superseded,
+}
+
+impl LostReason {
+    /// As written in lists and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LostReason::HostSilent => "its host does not answer",
+            LostReason::Superseded => "its host is back; the user has another session in the collection",
         }
     }
 }
@@ -243,6 +286,8 @@ pub enum EndReason {
     HostRestarted,
     /// An administrator declared that it will never return.
     Forgotten,
+    /// It has reached a limit of its collection.
+    Limit(Limit),
 }
 
 impl std::fmt::Display for EndReason {
@@ -254,6 +299,7 @@ impl std::fmt::Display for EndReason {
             EndReason::Failed(why) => write!(f, "the desktop failed: {why}"),
             EndReason::HostRestarted => f.write_str("the host was started anew"),
             EndReason::Forgotten => f.write_str("forgotten by an administrator"),
+            EndReason::Limit(limit) => f.write_str(limit.as_str()),
         }
     }
 }

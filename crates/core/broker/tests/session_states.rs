@@ -2,8 +2,8 @@
 //! `UPDATE_SCHEMA=1 cargo test -p openrdms-broker` writes it anew.
 
 use openrdms_broker::session::transition::{Denied, Effect, Event, apply};
-use openrdms_broker::session::{DetachReason, EndReason};
-use openrdms_broker::{ConnectionId, State, Timestamp};
+use openrdms_broker::session::{Cause, DetachReason, EndReason, LostReason};
+use openrdms_broker::{ConnectionId, Limit, State, Timestamp};
 use std::fmt::Write as _;
 use uuid::Uuid;
 
@@ -18,8 +18,9 @@ fn states() -> Vec<(&'static str, State)> {
         ("Active", State::Active { since, connection: OWN }),
         ("Disconnected", State::Disconnected { since, reason, attach: None }),
         ("Disconnected, attaching", State::Disconnected { since, reason, attach: Some(OWN) }),
-        ("LoggingOff", State::LoggingOff { since }),
-        ("Lost", State::Lost { since }),
+        ("LoggingOff", State::LoggingOff { since, cause: Cause::Administrator }),
+        ("Lost", State::Lost { since, reason: LostReason::HostSilent }),
+        ("Lost, superseded", State::Lost { since, reason: LostReason::Superseded }),
         ("Ended", State::Ended { at: since, reason: EndReason::LoggedOff }),
     ]
 }
@@ -31,11 +32,16 @@ fn events() -> Vec<(&'static str, Event)> {
         ("Attached, another", Event::Attached(OTHER)),
         ("Closed, its connection", Event::Closed(OWN, DetachReason::ClientGone)),
         ("Closed, another", Event::Closed(OTHER, DetachReason::ClientGone)),
-        ("Disconnect", Event::Disconnect),
-        ("Logoff", Event::Logoff),
+        ("Disconnect", Event::Disconnect(Cause::Administrator)),
+        ("Disconnect by a limit", Event::Disconnect(Cause::Limit(Limit::Idle))),
+        ("Logoff", Event::Logoff(Cause::Administrator)),
+        ("Logoff by a limit", Event::Logoff(Cause::Limit(Limit::Idle))),
         ("LogonEnded", Event::LogonEnded(EndReason::LoggedOff)),
         ("HostLost", Event::HostLost),
-        ("HostReturned", Event::HostReturned),
+        ("HostReturned", Event::HostReturned(None)),
+        ("HostReturned, its client never left", Event::HostReturned(Some(OWN))),
+        ("Superseded", Event::Superseded(None)),
+        ("Superseded, its client never left", Event::Superseded(Some(OWN))),
         ("NodeRestarted", Event::NodeRestarted),
         ("Forget", Event::Forget),
     ]
@@ -49,6 +55,7 @@ fn cell(state: &State, event: &Event) -> String {
             let name = match &next {
                 same if same == state => "unchanged".to_owned(),
                 State::Disconnected { attach: Some(_), .. } => "Disconnected, attaching".to_owned(),
+                State::Lost { reason: LostReason::Superseded, .. } => "Lost, superseded".to_owned(),
                 other => other.name().as_str().to_owned(),
             };
             let effects: Vec<String> = effects

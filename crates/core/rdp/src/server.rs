@@ -10,6 +10,10 @@ pub enum ErrorInfo {
     Disconnected = 0x0000_0001,
     /// `ERRINFO_RPC_INITIATED_LOGOFF`: logged off by an administrator, from another session.
     LoggedOff = 0x0000_0002,
+    /// `ERRINFO_IDLE_TIMEOUT`: the idle limit is reached.
+    IdleTimeout = 0x0000_0003,
+    /// `ERRINFO_LOGON_TIMEOUT`: the active limit is reached.
+    LogonTimeout = 0x0000_0004,
     /// `ERRINFO_DISCONNECTED_BY_OTHERCONNECTION`: the user connected from elsewhere.
     TakenOver = 0x0000_0005,
     /// `ERRINFO_SERVER_DENIED_CONNECTION`: the server takes no connection just now.

@@ -24,10 +24,11 @@ const NEEDED: [(&str, &str); 9] = [
     ("/usr/bin/dbus-run-session", "dbus-daemon"),
 ];
 
-/// The default session: a background, a panel with a clock and a way out, a terminal, a window manager.
+/// The default session: a background, a panel with a clock and a way out, a window manager, a terminal. The terminal
+/// comes after the window manager, which would not give the keyboard to a window that was there before it.
 const SESSION: &str = "xsetroot -solid '#2c4a68'; tint2 -c /run/desk-etc/tint2rc & \
-    xterm -fa 'DejaVu Sans Mono' -fs 11 -geometry 96x28 -bg '#fbfbf8' -fg '#24292f' -title Terminal & \
-    exec openbox";
+    exec openbox --startup \"xterm -fa 'DejaVu Sans Mono' -fs 11 -geometry 96x28 -bg '#fbfbf8' -fg '#24292f' \
+    -title Terminal\"";
 
 /// Why local desktops cannot be had on this machine as it is.
 #[derive(Debug, thiserror::Error)]

@@ -174,6 +174,69 @@ mod tests {
         flood.await.unwrap();
     }
 
+    /// Asks a supervisor that answers with this, and that closes afterwards or does not.
+    async fn asked(answer: &[u8], closes: bool) -> Result<Reply, ControlError> {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(answer).await.unwrap();
+        let _open = (!closes).then_some(theirs);
+        ask(&mut ours, &Request::Status {}, Duration::from_millis(200)).await
+    }
+
+    #[tokio::test]
+    async fn a_supervisor_that_answers_wrongly_or_never_is_given_up_in_time() {
+        use ControlError::{Garbled, Io, TimedOut};
+        assert!(matches!(asked(b"", false).await, Err(TimedOut)), "it says nothing");
+        assert!(matches!(asked(b"{\"ok\":{}}", false).await, Err(TimedOut)), "it ends no line");
+        assert!(matches!(asked(b"", true).await, Err(Io(_))), "it hangs up");
+        assert!(matches!(asked(b"{\"ok\":{}}", true).await, Err(Io(_))), "it hangs up in a line");
+        for wrong in
+            ["", "{}", "null", "\"ok\"", "{\"ok\":1}", "{\"fine\":{}}", "{\"ok\":{}} x", "\u{0}", "[[[["]
+        {
+            let answer = format!("{wrong}\n");
+            assert!(matches!(asked(answer.as_bytes(), false).await, Err(Garbled(_))), "{wrong:?}");
+        }
+        let mut deep = b"[".repeat(LINE_MAX - 1);
+        deep.push(b'\n');
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let (answer, _) = tokio::join!(
+            ask(&mut ours, &Request::Status {}, Duration::from_secs(10)),
+            theirs.write_all(&deep)
+        );
+        assert!(matches!(answer, Err(Garbled(_))), "nested as deeply as a line can be");
+        // a byte now and then is no answer: the limit is on the whole
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let drip = tokio::spawn(async move {
+            while theirs.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await; // the drip itself
+            }
+        });
+        let slow = ask(&mut ours, &Request::Status {}, Duration::from_millis(200)).await;
+        assert!(matches!(slow, Err(TimedOut)));
+        drop(ours);
+        drip.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_put_in_the_place_of_the_socket_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("fifo"), FileType::Fifo, mode, 0).unwrap();
+        std::fs::create_dir(dir.path().join("dir")).unwrap();
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        let _listener = tokio::net::UnixListener::bind(dir.path().join("real/s")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("real"), dir.path().join("elsewhere")).unwrap();
+        // a socket that is bound and at which nobody listens any more
+        drop(tokio::net::UnixListener::bind(dir.path().join("dead")).unwrap());
+        let at_once = Duration::from_secs(5);
+        for name in ["fifo", "dir", "dead", "absent"] {
+            let tried = tokio::time::timeout(at_once, connect(dir.path(), name, uid)).await;
+            assert!(tried.expect("nobody waits").is_err(), "{name}");
+        }
+        assert!(connect(&dir.path().join("real"), "s", uid).await.is_ok());
+        assert!(connect(&dir.path().join("elsewhere"), "s", uid).await.is_err(), "a link to a directory");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_can_be_parsed(bytes: Vec<u8>) {

@@ -10,7 +10,7 @@ use crate::launch::{self, Plan};
 use crate::layout::{DeskDir, Layout, unix_name};
 use crate::provision;
 use openrdms_broker::ports::{Host, HostError, LogonEnd, Prepared, StartDesktop};
-use openrdms_broker::{DesktopHandle, DesktopName, Endpoint, HostName};
+use openrdms_broker::{DesktopHandle, DesktopName, Endpoint, HostName, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io;
@@ -56,6 +56,8 @@ struct Inner {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Current {
     handle: DesktopHandle,
+    /// Whose it is.
+    user: UserName,
     /// That it was asked to end, by us.
     asked: bool,
 }
@@ -92,6 +94,10 @@ impl Host for LocalHost {
         &self.0.config.name
     }
 
+    fn kind(&self) -> &'static str {
+        "local"
+    }
+
     fn boot_id(&self) -> &str {
         &self.0.boot_id
     }
@@ -114,6 +120,11 @@ impl Host for LocalHost {
             return LogonEnd::Failed(format!("the end cannot be waited for: {error}"));
         }
         self.0.end_of(&self.0.layout.desktop(desktop), handle)
+    }
+
+    async fn found(&self, desktop: &DesktopName, user: &UserName) -> Option<DesktopHandle> {
+        let current = self.0.running_now(&self.0.layout.desktop(desktop))?;
+        (current.user == *user).then_some(current.handle)
     }
 
     async fn running(&self, handle: &DesktopHandle) -> bool {
@@ -196,7 +207,7 @@ impl Inner {
         let desk = self.layout.desktop(&start.desktop);
         if let Some(current) = self.running_now(&desk) {
             let Endpoint::Unix { uid: theirs, .. } = &current.handle.endpoint;
-            return if *theirs == uid {
+            return if *theirs == uid && current.user == start.user {
                 Ok(current.handle)
             } else {
                 Err(HostError::Busy("the desktop is running for another user".into()))
@@ -234,9 +245,10 @@ impl Inner {
             boot_id: self.boot_id.clone(),
             endpoint: Endpoint::Unix { path: desk.rdp_socket(), uid },
         };
-        // Before the session begins: if we die now, the next of us finds the desktop; if we had died
-        // before, the supervisor would end by itself, as nobody would tell it to begin.
-        write_current(&desk, &Current { handle: handle.clone(), asked: false })?;
+        // Before the session begins: from now on the next of us finds the desktop if we die; up to here the
+        // supervisor ends with us.
+        let user = start.user.clone();
+        write_current(&desk, &Current { handle: handle.clone(), user, asked: false })?;
         found.begin(&desk).await?.let_go();
         let took = began.elapsed();
         tracing::info!(desktop = %start.desktop, user = %start.user, uid, pid = handle.pid, ?took, "desktop started");
@@ -275,7 +287,9 @@ impl Inner {
         let Some(process) = Process::of(handle, &self.boot_id) else { return Ok(()) };
         let desk = self.layout.desktop(name);
         // First, so that the end is known as asked for even if the supervisor has to be killed.
-        write_current(&desk, &Current { handle: handle.clone(), asked: true })?;
+        if let Some(current) = read_current(&desk).filter(|c| c.handle == *handle) {
+            write_current(&desk, &Current { asked: true, ..current })?;
+        }
         let request = Request::Logoff { grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX) };
         let (run, uid) = run_of(handle);
         let heard = control::call(&run, uid, &request, HEAR_WITHIN).await;

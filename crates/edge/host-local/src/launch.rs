@@ -86,8 +86,8 @@ pub(crate) fn command(plan: &Plan<'_>) -> Vec<OsString> {
     all.0
 }
 
-/// Starts the sandbox as the desktop's uid. It outlives us: its output goes to a file, and nothing of
-/// ours is left open in it.
+/// Starts the sandbox as the desktop's uid. Once its session has begun it outlives us: its output goes to a file,
+/// and what it reads is not read any more.
 pub(crate) fn spawn(plan: &Plan<'_>) -> io::Result<Child> {
     let log = plan.desk.start_log();
     let _ = std::fs::remove_file(&log);
@@ -95,7 +95,8 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> io::Result<Child> {
     let mut words = command(plan).into_iter();
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words).env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    // The one end of a pipe whose other end only we have: until the session begins, our death is its end.
+    command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
     if rustix::process::geteuid().is_root() {
         // With a uid, the standard library also drops root's supplementary groups.
         command.gid(plan.uid).uid(plan.uid);

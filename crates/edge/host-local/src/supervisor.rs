@@ -13,7 +13,7 @@
 //! server itself: a display that hangs must not hang process 1.
 
 use crate::close_windows;
-use crate::files;
+use crate::files::{self, Owner};
 use crate::inside::{self, Job};
 use openrdms_broker::ports::LogonEnd;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -83,12 +83,11 @@ fn limit(job: &Job) -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves word why the desktop ended: as a whole or not at all.
+/// Leaves word why the desktop ended: as a whole or not at all, and without waiting for what a program has put
+/// in its place, a FIFO for example: the desktop would never end.
 fn record(end: &LogonEnd) -> io::Result<()> {
-    let run = Path::new(inside::RUN);
-    let draft = run.join("end.new");
-    std::fs::write(&draft, serde_json::to_vec(end)?)?;
-    std::fs::rename(draft, run.join(inside::END_RECORD))
+    let path = Path::new(inside::RUN).join(inside::END_RECORD);
+    files::write(&path, &serde_json::to_vec(end)?, 0o600, Owner::Us)
 }
 
 /// A line for the start log, which is all the log that there is in here.

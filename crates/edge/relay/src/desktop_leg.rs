@@ -16,12 +16,16 @@ use openrdms_rdp::{
 };
 use rustix::fs::{FileType, Mode, OFlags};
 use rustls::pki_types::ServerName;
-use std::{io, os::fd::AsRawFd, path::Path, sync::Arc};
-use tokio::{io::AsyncWriteExt, net::UnixStream};
+use std::{io, os::fd::AsRawFd, path::Path, sync::Arc, time::Duration};
+use tokio::{io::AsyncWriteExt, net::UnixStream, time::Instant};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Sent as the password. A local desktop checks none, and must never see the user's.
 const NO_PASSWORD: &str = "none";
+/// A desktop starts its RDP server again when that dies, within some tens of milliseconds.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+/// A socket that appears in a hostile directory gives no event to wait for.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A desktop that has been connected to up to and including Client Info.
 pub(crate) struct DesktopLeg {
@@ -62,7 +66,7 @@ pub(crate) async fn open(
     info: &ClientInfo,
 ) -> Result<DesktopLeg, DesktopError> {
     let Endpoint::Unix { path, uid } = target.endpoint;
-    let mut plain = dial(path, *uid).await?;
+    let mut plain = reach(path, *uid).await?;
     plain
         .write_all(&ConnectionRequest::encode(target.user, Connecting::PROTOCOLS))
         .await
@@ -120,6 +124,19 @@ async fn handshake(
     }
 }
 
+/// Connects to the desktop's RDP server, also if that is being started again just now.
+async fn reach(path: &Path, uid: u32) -> Result<UnixStream, DesktopError> {
+    let until = Instant::now() + BACK_WITHIN;
+    loop {
+        match dial(path, uid).await {
+            Err(DesktopError::Unreachable(_)) if Instant::now() < until => {
+                tokio::time::sleep(LOOK_EVERY).await
+            }
+            reached => return reached,
+        }
+    }
+}
+
 /// Connects to the socket at `path`, and to nothing else that may be put in its place.
 async fn dial(path: &Path, uid: u32) -> Result<UnixStream, DesktopError> {
     let unreachable = |e: rustix::io::Errno| DesktopError::Unreachable(e.into());
@@ -157,6 +174,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_is_being_started_again_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("s");
+        drop(UnixListener::bind(&socket).unwrap()); // what a killed server leaves
+        assert!(matches!(dial(&socket, own_uid()).await, Err(DesktopError::Unreachable(_))));
+        let comes_back = async {
+            std::fs::remove_file(&socket).unwrap();
+            UnixListener::bind(&socket).unwrap()
+        };
+        // polled in this order: the first look finds nobody
+        let (reached, _listener) = tokio::join!(biased; reach(&socket, own_uid()), comes_back);
+        assert!(reached.is_ok());
+    }
+
+    #[tokio::test]
     async fn a_link_a_file_and_a_stranger_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (socket, link, file) = (dir.path().join("s"), dir.path().join("l"), dir.path().join("f"));
@@ -165,6 +197,9 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         assert!(matches!(dial(&link, own_uid()).await, Err(DesktopError::NotASocket)));
         assert!(matches!(dial(&file, own_uid()).await, Err(DesktopError::NotASocket)));
+        let fifo = dir.path().join("p");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        assert!(matches!(dial(&fifo, own_uid()).await, Err(DesktopError::NotASocket)), "and without hanging");
         let stranger = dial(&socket, own_uid() + 1).await;
         assert!(matches!(stranger, Err(DesktopError::WrongOwner { found }) if found == own_uid()));
         assert!(matches!(dial(&dir.path().join("n"), 0).await, Err(DesktopError::Unreachable(_))));

@@ -5,6 +5,7 @@
 
 use crate::{config::Limits, socket};
 use openrdms_broker::{
+    Limit,
     ports::{Refusal, Told},
     session::DetachReason,
 };
@@ -43,7 +44,12 @@ pub(crate) fn ordered_info(reason: DetachReason) -> Option<ErrorInfo> {
         DetachReason::Administrator | DetachReason::Service => Some(ErrorInfo::Disconnected),
         DetachReason::TakenOver => Some(ErrorInfo::TakenOver),
         DetachReason::Logoff => Some(ErrorInfo::LoggedOff),
-        DetachReason::ClientGone | DetachReason::DesktopClosed => None,
+        DetachReason::Limit(Limit::Idle) => Some(ErrorInfo::IdleTimeout),
+        DetachReason::Limit(Limit::Active) => Some(ErrorInfo::LogonTimeout),
+        // of a disconnected session no client is left to be told
+        DetachReason::Limit(Limit::Disconnected) | DetachReason::ClientGone | DetachReason::DesktopClosed => {
+            None
+        }
     }
 }
 
@@ -53,6 +59,7 @@ pub(crate) fn refused_info(refusal: Refusal) -> ErrorInfo {
         Refusal::NotAllowed => ErrorInfo::NotAllowed,
         Refusal::NotFound => ErrorInfo::NotFound,
         Refusal::NoneFree => ErrorInfo::PoolNotFree,
+        Refusal::Unavailable => ErrorInfo::Denied,
         Refusal::Ordered(reason) => ordered_info(reason).unwrap_or(ErrorInfo::PoolNotFree),
     }
 }

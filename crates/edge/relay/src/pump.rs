@@ -24,14 +24,14 @@ const LARGE: usize = 32 * 1024;
 /// So many reads in a row that use little of a large buffer make it small again.
 const LAZY_READS: u16 = 256;
 /// Input is reported at most this often.
-const INPUT_EVERY: Duration = Duration::from_secs(5);
+const INPUT_EVERY: Duration = Duration::from_secs(1);
 
 /// What the pump stops for. It goes on with the next call, unless an end was reported.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The desktop's first Demand Active is here, and has not been passed on yet.
     Activated,
-    /// The user gave input. Reported at once, but at most once in five seconds.
+    /// The user gave input. Reported at once, but at most once a second.
     Input,
     /// The client closed or cannot be reached.
     ClientGone,

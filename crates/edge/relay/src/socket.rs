@@ -4,17 +4,22 @@ use socket2::{SockRef, TcpKeepalive};
 use std::{io, time::Duration};
 use tokio::net::TcpStream;
 
-/// A client whose machine has vanished is noticed within 60 s: while nothing is sent, by probes (after 20 s, then
-/// every 10 s); while something is, or the client's window is closed, by the age of the oldest byte. The second limit
-/// also ends the first: the kernel lets it decide how long probes may go unanswered.
+/// How long the kernel waits for a sign of life.
+const SILENCE: Duration = Duration::from_secs(25);
+
+/// A client whose machine has vanished is noticed within 60 s. While nothing is sent, by probes that go unanswered
+/// for [`SILENCE`]; while something is, or the client's window is closed, by the age of the oldest byte. Nothing
+/// sent for nearly that long and then something, a clock's minute for example, begins the wait anew: so the limit is
+/// less than half of the 60 s.
 pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(tcp);
     let probes = TcpKeepalive::new()
-        .with_time(Duration::from_secs(20))
-        .with_interval(Duration::from_secs(10))
+        .with_time(Duration::from_secs(10))
+        .with_interval(Duration::from_secs(5))
+        // the other limit decides, where the system has it
         .with_retries(3);
     socket.set_tcp_keepalive(&probes)?;
-    socket.set_tcp_user_timeout(Some(Duration::from_secs(45)))?;
+    socket.set_tcp_user_timeout(Some(SILENCE))?;
     tcp.set_nodelay(true)
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn update(connection: &mut SqliteConnection, new: Account) -> R
 
 pub(crate) async fn delete(connection: &mut SqliteConnection, user: UserName) -> Result<(), StoreError> {
     let lives: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM session WHERE user_key = ? AND live = 1 LIMIT 1")
+        sqlx::query_scalar("SELECT 1 FROM session WHERE user_key = ? AND listed = 1 LIMIT 1")
             .bind(user.key())
             .fetch_optional(&mut *connection)
             .await

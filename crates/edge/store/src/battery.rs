@@ -1,11 +1,13 @@
 //! One battery of tests for every adapter of the port: a function a rule, on `Arc<dyn Store>`. An adapter hands
 //! each an empty store.
 
+use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::{
     Account, AuditRecord, Collection, CollectionAlias, ConnectionId, Credentials, Desktop, DesktopHandle,
-    DesktopName, Endpoint, HostName, Outcome, Role, Session, SessionUid, State, Timestamp, UserName,
+    DesktopName, Endpoint, HostName, Intake, Lease, LimitAction, Limits, NodeId, Outcome, Role, Session,
+    SessionUid, State, Timestamp, UserName,
     ports::{SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
-    session::{DetachReason, EndReason},
+    session::{Cause, DetachReason, EndReason, LostReason},
 };
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -27,7 +29,7 @@ fn name(name: &str) -> DesktopName {
     DesktopName::new(name).unwrap()
 }
 
-fn new_session(user_name: &str, collection: &str, desktop: &str, host: &str) -> NewSession {
+pub(crate) fn new_session(user_name: &str, collection: &str, desktop: &str, host: &str) -> NewSession {
     NewSession {
         uid: SessionUid(Uuid::new_v4()),
         desktop: name(desktop),
@@ -55,12 +57,13 @@ fn desktop(desktop: &str, collection: &str) -> Desktop {
     }
 }
 
-fn collection(name: &str, size: u32) -> Collection {
+pub(crate) fn collection(name: &str, size: u32) -> Collection {
     Collection {
         alias: alias(name),
         display_name: "A pool".to_owned(),
         size,
         users: Some(vec![user("alice")]),
+        limits: Limits { idle: 1800, action: LimitAction::Logoff, ..Limits::default() },
         created: NOW,
     }
 }
@@ -123,14 +126,17 @@ pub(crate) async fn a_change_of_an_older_generation_is_stale(store: Subject) {
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
         let (store, mut mine) = (store.clone(), first.clone());
-        mine.state = State::LoggingOff { since: NOW };
+        mine.state = State::LoggingOff { since: NOW, cause: Cause::Administrator };
         tasks.spawn(async move { store.update_session(&mine).await });
     }
     let results = tasks.join_all().await;
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
     assert_eq!(results.iter().filter(|r| matches!(r, Err(StoreError::Stale))).count(), 15);
     let second = store.session(first.uid).await.unwrap().unwrap();
-    assert_eq!((second.generation, &second.state), (2, &State::LoggingOff { since: NOW }));
+    assert_eq!(
+        (second.generation, &second.state),
+        (2, &State::LoggingOff { since: NOW, cause: Cause::Administrator })
+    );
     assert_eq!(store.update_session(&second).await.unwrap().generation, 3);
 
     let nobody = Session { uid: SessionUid(Uuid::new_v4()), ..second };
@@ -169,7 +175,7 @@ pub(crate) async fn an_ended_session_frees_its_user_and_desktop_and_stays_in_his
 
 pub(crate) async fn a_lost_session_is_listed_and_blocks_nobody(store: Subject) {
     let mut lost = store.insert_session(new_session("alice", "p", "d", "h")).await.unwrap();
-    lost.state = State::Lost { since: NOW };
+    lost.state = State::Lost { since: NOW, reason: LostReason::HostSilent };
     let mut lost = store.update_session(&lost).await.unwrap();
     let second = store.insert_session(new_session("alice", "p", "d2", "h")).await.unwrap();
     let listed = store.sessions(&SessionFilter::default(), None, 10).await.unwrap().rows;
@@ -239,10 +245,25 @@ pub(crate) async fn a_collection_comes_with_all_its_desktops_or_not_at_all(store
     assert_eq!(all.iter().map(|c| c.alias.as_str()).collect::<Vec<_>>(), ["alpha", "One"]);
 }
 
+pub(crate) async fn limits_change_one_by_one(store: Subject) {
+    store.insert_collection(&collection("Pool", 1), &[]).await.unwrap();
+    let change = LimitsChange { active: Some(28_800), ..LimitsChange::default() };
+    store.change_limits("pOOL", change).await.unwrap();
+    let before = collection("Pool", 1);
+    let limits = Limits { active: 28_800, ..before.limits };
+    assert_eq!(store.collection("Pool").await.unwrap(), Some(Collection { limits, ..before }));
+    assert!(matches!(store.change_limits("other", change).await, Err(StoreError::NotFound("collection"))));
+}
+
 pub(crate) async fn a_collection_with_a_live_session_stays(store: Subject) {
     store.insert_collection(&collection("Pool", 1), &[desktop("d", "Pool")]).await.unwrap();
     let session = store.insert_session(new_session("alice", "pool", "d", "h")).await.unwrap();
     let refused = store.delete_collection(&alias("pOOL")).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("session in this collection"))), "{refused:?}");
+    // a Lost one may run in a desktop of it
+    let lost = State::Lost { since: NOW, reason: LostReason::HostSilent };
+    let session = store.update_session(&Session { state: lost, ..session }).await.unwrap();
+    let refused = store.delete_collection(&alias("pool")).await;
     assert!(matches!(refused, Err(StoreError::Conflict("session in this collection"))), "{refused:?}");
     store.update_session(&ended(session.clone())).await.unwrap();
     store.delete_collection(&alias("pOOL")).await.unwrap();
@@ -252,16 +273,144 @@ pub(crate) async fn a_collection_with_a_live_session_stays(store: Subject) {
     assert!(matches!(store.delete_collection(&alias("Pool")).await, Err(StoreError::NotFound("collection"))));
 }
 
-pub(crate) async fn free_desktops_are_those_without_a_live_session(store: Subject) {
+fn lease(host: &str, node: u128, until: i64) -> Lease {
+    Lease {
+        host: HostName::new(host).unwrap(),
+        kind: "local".to_owned(),
+        boot_id: "boot".to_owned(),
+        node: NodeId(Uuid::from_u128(node)),
+        version: "1".to_owned(),
+        until: Timestamp(until),
+    }
+}
+
+fn handle(pid: i32) -> DesktopHandle {
+    let endpoint = Endpoint::Unix { path: "/run/desk.sock".into(), uid: 5 };
+    DesktopHandle { pid, start_time: 7, boot_id: "boot".to_owned(), endpoint }
+}
+
+/// Free desktops of collection `p` on a host, by name.
+async fn free(store: &Subject, host: &str, now: i64) -> Vec<String> {
+    let host = HostName::new(host).unwrap();
+    let free = store.free_desktops(&alias("P"), &host, Timestamp(now), 10).await.unwrap();
+    free.into_iter().map(|d| d.name.into()).collect()
+}
+
+pub(crate) async fn free_desktops_are_those_in_which_nothing_can_run(store: Subject) {
     let desktops: Vec<_> = (1..=4).map(|i| desktop(&format!("P-{i}"), "p")).collect();
     store.insert_collection(&collection("p", 4), &desktops).await.unwrap();
     store.insert_collection(&collection("q", 1), &[desktop("q-1", "q")]).await.unwrap();
-    let taken = store.insert_session(new_session("alice", "p", "p-2", "h")).await.unwrap();
-    let free = store.free_desktops(&alias("P"), 10).await.unwrap();
-    assert_eq!(free.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["P-1", "P-3", "P-4"]);
-    assert_eq!(store.free_desktops(&alias("p"), 1).await.unwrap().len(), 1);
+    store.renew_lease(&lease("host", 1, 100), Timestamp(0)).await.unwrap();
+    let mut taken = store.insert_session(new_session("alice", "p", "p-2", "host")).await.unwrap();
+    assert_eq!(free(&store, "HOST", 50).await, ["P-1", "P-3", "P-4"]);
+    let host = HostName::new("host").unwrap();
+    assert_eq!(store.free_desktops(&alias("p"), &host, Timestamp(50), 1).await.unwrap().len(), 1);
+    // nobody knows what runs in a Lost one, and something may in one that left a handle
+    taken.state = State::Lost { since: NOW, reason: LostReason::HostSilent };
+    let taken = store.update_session(&taken).await.unwrap();
+    store.set_desktop_handle(&name("p-3"), Some(&handle(1))).await.unwrap();
+    assert_eq!(free(&store, "host", 50).await, ["P-1", "P-4"]);
+    store.set_desktop_handle(&name("p-3"), None).await.unwrap();
     store.update_session(&ended(taken)).await.unwrap();
-    assert_eq!(store.free_desktops(&alias("p"), 10).await.unwrap().len(), 4);
+    assert_eq!(free(&store, "host", 50).await.len(), 4);
+}
+
+pub(crate) async fn only_hosts_that_are_up_and_open_have_free_desktops(store: Subject) {
+    let elsewhere = Desktop { host: HostName::new("other").unwrap(), ..desktop("P-2", "p") };
+    store.insert_collection(&collection("p", 2), &[desktop("P-1", "p"), elsewhere]).await.unwrap();
+    assert!(free(&store, "host", 0).await.is_empty(), "nobody has ever served it");
+    store.renew_lease(&lease("Host", 1, 100), Timestamp(0)).await.unwrap();
+    assert_eq!(free(&store, "host", 99).await, ["P-1"]);
+    assert!(free(&store, "host", 100).await.is_empty(), "its lease is over");
+    assert!(free(&store, "other", 0).await.is_empty(), "another's lease is no help");
+    store.set_intake("hOST", Intake::Drained).await.unwrap();
+    assert!(free(&store, "host", 50).await.is_empty());
+    store.set_intake("host", Intake::Open).await.unwrap();
+    assert_eq!(free(&store, "host", 50).await, ["P-1"]);
+}
+
+pub(crate) async fn a_host_has_one_node_at_a_time(store: Subject) {
+    store.renew_lease(&lease("Host", 1, 100), Timestamp(0)).await.unwrap();
+    let refused = store.renew_lease(&lease("hOST", 2, 200), Timestamp(99)).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("lease of this host"))), "{refused:?}");
+    store.renew_lease(&lease("Host", 1, 150), Timestamp(99)).await.unwrap();
+    assert_eq!(store.host("HOST").await.unwrap().unwrap().lease, lease("Host", 1, 150));
+    // whoever comes after its end gets it, and the one before cannot take it back
+    store.renew_lease(&lease("Host", 2, 300), Timestamp(150)).await.unwrap();
+    assert!(store.renew_lease(&lease("Host", 1, 400), Timestamp(160)).await.is_err());
+    let host = HostName::new("host").unwrap();
+    store.release_lease(&host, NodeId(Uuid::from_u128(1)), Timestamp(160)).await.unwrap();
+    assert!(store.host("host").await.unwrap().unwrap().is_up(Timestamp(299)), "it was not node 1's to give");
+    store.release_lease(&host, NodeId(Uuid::from_u128(2)), Timestamp(170)).await.unwrap();
+    assert!(!store.host("host").await.unwrap().unwrap().is_up(Timestamp(170)));
+    store.renew_lease(&lease("Alpha", 1, 400), Timestamp(170)).await.unwrap();
+    let hosts = store.hosts().await.unwrap();
+    assert_eq!(hosts.iter().map(|h| h.lease.host.as_str()).collect::<Vec<_>>(), ["Alpha", "Host"]);
+    assert_eq!(store.host("nowhere").await.unwrap(), None);
+}
+
+pub(crate) async fn a_drained_host_stays_drained_through_leases(store: Subject) {
+    let missing = store.set_intake("host", Intake::Drained).await;
+    assert!(matches!(missing, Err(StoreError::NotFound("host"))), "{missing:?}");
+    store.renew_lease(&lease("host", 1, 100), Timestamp(0)).await.unwrap();
+    assert_eq!(store.host("host").await.unwrap().unwrap().intake, Intake::Open);
+    store.set_intake("host", Intake::Drained).await.unwrap();
+    store.renew_lease(&lease("host", 2, 300), Timestamp(200)).await.unwrap();
+    assert_eq!(store.host("host").await.unwrap().unwrap().intake, Intake::Drained);
+}
+
+pub(crate) async fn live_sessions_of_silent_hosts_are_found_and_lost_ones_by_host(store: Subject) {
+    store.renew_lease(&lease("up", 1, 100), Timestamp(0)).await.unwrap();
+    store.renew_lease(&lease("down", 2, 50), Timestamp(0)).await.unwrap();
+    for (user, host) in [("a", "up"), ("b", "down"), ("c", "unheard")] {
+        store.insert_session(new_session(user, "p", user, host)).await.unwrap();
+    }
+    let silent = |now: i64| {
+        let store = store.clone();
+        async move {
+            let own = HostName::new("OWN").unwrap();
+            let silent = store.sessions_of_silent_hosts(&own, Timestamp(now), 10).await.unwrap();
+            let mut users: Vec<_> = silent.iter().map(|s| s.user.name().to_owned()).collect();
+            users.sort();
+            users
+        }
+    };
+    assert_eq!(silent(49).await, ["c"]);
+    assert_eq!(silent(50).await, ["b", "c"]);
+    let up = HostName::new("UP").unwrap();
+    let of_others = store.sessions_of_silent_hosts(&up, Timestamp(500), 10).await.unwrap();
+    assert_eq!(of_others.len(), 2, "a node does not think that its own host is silent");
+    assert_eq!(store.sessions_of_silent_hosts(&up, Timestamp(500), 1).await.unwrap().len(), 1);
+    let mut lost = store.live_session(&user("b"), &alias("p")).await.unwrap().unwrap();
+    lost.state = State::Lost { since: NOW, reason: LostReason::HostSilent };
+    let lost = store.update_session(&lost).await.unwrap();
+    assert_eq!(silent(50).await, ["c"]);
+    assert_eq!(
+        store.lost_sessions(&HostName::new("DOWN").unwrap()).await.unwrap(),
+        std::slice::from_ref(&lost)
+    );
+    assert!(store.lost_sessions(&HostName::new("up").unwrap()).await.unwrap().is_empty());
+    store.update_session(&ended(lost)).await.unwrap();
+    assert!(store.lost_sessions(&HostName::new("down").unwrap()).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_handle_without_a_session_is_an_orphan_and_is_cleared_once(store: Subject) {
+    let desktops = [desktop("P-1", "p"), desktop("P-2", "p")];
+    store.insert_collection(&collection("p", 2), &desktops).await.unwrap();
+    let host = HostName::new("HOST").unwrap();
+    assert_eq!(store.count_desktops(&host).await.unwrap(), 2);
+    assert_eq!(store.count_desktops(&HostName::new("h").unwrap()).await.unwrap(), 0);
+    let session = store.insert_session(new_session("alice", "p", "p-1", "host")).await.unwrap();
+    store.set_desktop_handle(&name("p-1"), Some(&handle(1))).await.unwrap();
+    assert!(store.orphans(&host).await.unwrap().is_empty());
+    store.update_session(&ended(session)).await.unwrap();
+    let orphans = store.orphans(&host).await.unwrap();
+    assert_eq!(orphans.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["P-1"]);
+    // what has been started since stays known
+    store.clear_desktop_handle(&name("p-1"), &handle(2)).await.unwrap();
+    assert_eq!(store.desktop(&name("p-1")).await.unwrap().unwrap().handle, Some(handle(1)));
+    store.clear_desktop_handle(&name("p-1"), &handle(1)).await.unwrap();
+    assert!(store.orphans(&host).await.unwrap().is_empty());
 }
 
 pub(crate) async fn desktops_are_listed_in_pages_and_remember_their_handle(store: Subject) {
@@ -324,6 +473,10 @@ pub(crate) async fn an_account_keeps_its_uid_and_spelling_when_it_changes(store:
 pub(crate) async fn an_account_with_a_live_session_stays(store: Subject) {
     store.insert_account(&account("alice"), 1..=9).await.unwrap();
     let session = store.insert_session(new_session("ALICE", "p", "d", "h")).await.unwrap();
+    let refused = store.delete_account(&user("Alice")).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("session of this user"))), "{refused:?}");
+    let lost = State::Lost { since: NOW, reason: LostReason::HostSilent };
+    let session = store.update_session(&Session { state: lost, ..session }).await.unwrap();
     let refused = store.delete_account(&user("Alice")).await;
     assert!(matches!(refused, Err(StoreError::Conflict("session of this user"))), "{refused:?}");
     store.update_session(&ended(session)).await.unwrap();

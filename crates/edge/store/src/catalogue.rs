@@ -1,8 +1,9 @@
 //! Collections and their desktops.
 
 use crate::{error::map, row};
+use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::{
-    Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName,
+    Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, HostName, Timestamp,
     ports::{Page, StoreError},
 };
 use sqlx::{SqliteConnection, SqlitePool};
@@ -30,13 +31,31 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+pub(crate) async fn change_limits(
+    connection: &mut SqliteConnection,
+    key: String,
+    change: LimitsChange,
+) -> Result<(), StoreError> {
+    let found = sqlx::query_scalar("SELECT row FROM collection WHERE alias_key = ?").bind(&key);
+    let found = found.fetch_optional(&mut *connection).await.map_err(map)?;
+    let mut collection: Collection = row::read_optional(found)?.ok_or(StoreError::NotFound("collection"))?;
+    collection.limits = change.of(collection.limits);
+    sqlx::query("UPDATE collection SET row = ? WHERE alias_key = ?")
+        .bind(row::write(&collection)?)
+        .bind(&key)
+        .execute(connection)
+        .await
+        .map_err(map)?;
+    Ok(())
+}
+
 pub(crate) async fn delete(
     connection: &mut SqliteConnection,
     alias: CollectionAlias,
 ) -> Result<(), StoreError> {
     let key = row::key(alias.as_str());
     let lives: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM session WHERE collection_key = ? AND live = 1 LIMIT 1")
+        sqlx::query_scalar("SELECT 1 FROM session WHERE collection_key = ? AND listed = 1 LIMIT 1")
             .bind(&key)
             .fetch_optional(&mut *connection)
             .await
@@ -58,17 +77,37 @@ pub(crate) async fn set_handle(
     name: DesktopName,
     handle: Option<DesktopHandle>,
 ) -> Result<(), StoreError> {
-    let key = row::key(name.as_str());
+    let mut desktop = writable(connection, &name).await?;
+    desktop.handle = handle;
+    write_desktop(connection, &desktop).await
+}
+
+pub(crate) async fn clear_handle(
+    connection: &mut SqliteConnection,
+    name: DesktopName,
+    handle: DesktopHandle,
+) -> Result<(), StoreError> {
+    let mut desktop = writable(connection, &name).await?;
+    if desktop.handle.as_ref() == Some(&handle) {
+        desktop.handle = None;
+        write_desktop(connection, &desktop).await?;
+    }
+    Ok(())
+}
+
+async fn writable(connection: &mut SqliteConnection, name: &DesktopName) -> Result<Desktop, StoreError> {
     let found: Option<String> = sqlx::query_scalar("SELECT row FROM desktop WHERE name_key = ?")
-        .bind(&key)
-        .fetch_optional(&mut *connection)
+        .bind(row::key(name.as_str()))
+        .fetch_optional(connection)
         .await
         .map_err(map)?;
-    let mut desktop: Desktop = row::read_optional(found)?.ok_or(StoreError::NotFound("desktop"))?;
-    desktop.handle = handle;
+    row::read_optional(found)?.ok_or(StoreError::NotFound("desktop"))
+}
+
+async fn write_desktop(connection: &mut SqliteConnection, desktop: &Desktop) -> Result<(), StoreError> {
     sqlx::query("UPDATE desktop SET row = ? WHERE name_key = ?")
-        .bind(row::write(&desktop)?)
-        .bind(&key)
+        .bind(row::write(desktop)?)
+        .bind(row::key(desktop.name.as_str()))
         .execute(connection)
         .await
         .map_err(map)?;
@@ -112,15 +151,24 @@ pub(crate) async fn desktops(
 }
 
 /// Desktops in the order of their names, so that every node tries the same one first.
-pub(crate) const FREE: &str = "SELECT row FROM desktop WHERE collection_key = ?1
-    AND NOT EXISTS (SELECT 1 FROM session WHERE session.desktop_key = desktop.name_key AND session.live = 1)
-    ORDER BY name_key LIMIT ?2";
+pub(crate) const FREE: &str = "SELECT row FROM desktop WHERE collection_key = ?1 AND host_key = ?2
+    AND NOT has_handle
+    AND EXISTS (SELECT 1 FROM host WHERE name_key = ?2 AND lease_until > ?3 AND open = 1)
+    AND NOT EXISTS (SELECT 1 FROM session
+                    WHERE session.desktop_key = desktop.name_key AND session.listed = 1)
+    ORDER BY name_key LIMIT ?4";
 
 pub(crate) async fn free(
     readers: &SqlitePool,
     collection: &CollectionAlias,
+    host: &HostName,
+    now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Desktop>, StoreError> {
-    let found = sqlx::query_scalar(FREE).bind(row::key(collection.as_str())).bind(i64::from(limit));
+    let found = sqlx::query_scalar(FREE)
+        .bind(row::key(collection.as_str()))
+        .bind(row::key(host.as_str()))
+        .bind(now.0)
+        .bind(i64::from(limit));
     row::read_all(&found.fetch_all(readers).await.map_err(map)?)
 }

@@ -16,6 +16,7 @@ mod accounts;
 mod battery;
 mod catalogue;
 mod error;
+mod hosts;
 mod port;
 mod row;
 mod sessions;

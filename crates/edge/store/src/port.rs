@@ -1,9 +1,10 @@
 //! The port, call by call: writes through the queue, reads through the pool.
 
-use crate::{SqliteStore, accounts, catalogue, sessions, trail};
+use crate::{SqliteStore, accounts, catalogue, hosts, sessions, trail};
+use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::{
-    Account, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, Session,
-    SessionUid, UserName,
+    Account, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, HostName, Intake,
+    KnownHost, Lease, NodeId, Session, SessionUid, Timestamp, UserName,
     ports::{Page, SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
 };
 use std::ops::RangeInclusive;
@@ -70,6 +71,11 @@ impl Store for SqliteStore {
         catalogue::collections(&self.readers).await
     }
 
+    async fn change_limits(&self, alias: &str, change: LimitsChange) -> Result<(), StoreError> {
+        let key = crate::row::key(alias);
+        self.queue.write(move |connection| Box::pin(catalogue::change_limits(connection, key, change))).await
+    }
+
     async fn delete_collection(&self, alias: &CollectionAlias) -> Result<(), StoreError> {
         let alias = alias.clone();
         self.queue.write(|connection| Box::pin(catalogue::delete(connection, alias))).await
@@ -91,9 +97,19 @@ impl Store for SqliteStore {
     async fn free_desktops(
         &self,
         collection: &CollectionAlias,
+        host: &HostName,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Desktop>, StoreError> {
-        catalogue::free(&self.readers, collection, limit).await
+        catalogue::free(&self.readers, collection, host, now, limit).await
+    }
+
+    async fn orphans(&self, host: &HostName) -> Result<Vec<Desktop>, StoreError> {
+        hosts::orphans(&self.readers, host).await
+    }
+
+    async fn count_desktops(&self, host: &HostName) -> Result<u32, StoreError> {
+        hosts::count_desktops(&self.readers, host).await
     }
 
     async fn set_desktop_handle(
@@ -103,6 +119,51 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         let (name, handle) = (name.clone(), handle.cloned());
         self.queue.write(|connection| Box::pin(catalogue::set_handle(connection, name, handle))).await
+    }
+
+    async fn clear_desktop_handle(
+        &self,
+        name: &DesktopName,
+        handle: &DesktopHandle,
+    ) -> Result<(), StoreError> {
+        let (name, handle) = (name.clone(), handle.clone());
+        self.queue.write(|connection| Box::pin(catalogue::clear_handle(connection, name, handle))).await
+    }
+
+    async fn renew_lease(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.queue.write(move |connection| Box::pin(hosts::renew(connection, lease, now))).await
+    }
+
+    async fn release_lease(&self, host: &HostName, node: NodeId, now: Timestamp) -> Result<(), StoreError> {
+        let host = host.clone();
+        self.queue.write(move |connection| Box::pin(hosts::release(connection, host, node, now))).await
+    }
+
+    async fn hosts(&self) -> Result<Vec<KnownHost>, StoreError> {
+        hosts::all(&self.readers).await
+    }
+
+    async fn host(&self, name: &str) -> Result<Option<KnownHost>, StoreError> {
+        hosts::by_name(&self.readers, name).await
+    }
+
+    async fn set_intake(&self, name: &str, intake: Intake) -> Result<KnownHost, StoreError> {
+        let name = name.to_owned();
+        self.queue.write(move |connection| Box::pin(hosts::set_intake(connection, name, intake))).await
+    }
+
+    async fn sessions_of_silent_hosts(
+        &self,
+        own: &HostName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        hosts::sessions_of_silent(&self.readers, own, now, limit).await
+    }
+
+    async fn lost_sessions(&self, host: &HostName) -> Result<Vec<Session>, StoreError> {
+        hosts::lost_sessions(&self.readers, host).await
     }
 
     async fn insert_account(

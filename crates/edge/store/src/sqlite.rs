@@ -19,8 +19,11 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 const FILE: &str = "openrdms.sqlite";
 /// Connections that read. More would only wait for the two to four processors.
 const READERS: u32 = 4;
-/// How long a statement waits for another process's lock (a backup, an administrator's shell).
-const BUSY: Duration = Duration::from_secs(5);
+/// How long the start waits for another process's lock (a backup, an administrator's shell).
+const BUSY_AT_START: Duration = Duration::from_secs(5);
+/// The same while the service runs. A write may wait for the one before it and then for its own turn, and a
+/// method makes two of them, the second for the audit trail: together a caller still hears within seconds.
+const BUSY: &str = "PRAGMA busy_timeout = 1000";
 
 /// The store in one SQLite file. Clones share it.
 #[derive(Clone)]
@@ -45,14 +48,15 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY);
+            .busy_timeout(BUSY_AT_START);
 
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(database)?;
         migrate(&mut connection, &path).await?;
+        sqlx::query(BUSY).execute(&mut connection).await.map_err(database)?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .acquire_timeout(BUSY)
+            .acquire_timeout(BUSY_AT_START)
             .connect_with(options.read_only(true))
             .await
             .map_err(database)?;

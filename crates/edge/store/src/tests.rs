@@ -2,11 +2,17 @@
 
 use crate::{OpenError, SqliteStore, battery};
 use openrdms_broker::{
-    AuditRecord, Outcome, Timestamp,
+    AuditRecord, Limit, Limits, Outcome, State, Timestamp,
     ports::{Store, StoreError},
+    session::Cause,
 };
 use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
-use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Instant};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -30,8 +36,14 @@ on_sqlite! {
     a_lost_session_is_listed_and_blocks_nobody
     sessions_are_listed_in_pages_without_gap_or_repeat
     a_collection_comes_with_all_its_desktops_or_not_at_all
+    limits_change_one_by_one
     a_collection_with_a_live_session_stays
-    free_desktops_are_those_without_a_live_session
+    free_desktops_are_those_in_which_nothing_can_run
+    only_hosts_that_are_up_and_open_have_free_desktops
+    a_host_has_one_node_at_a_time
+    a_drained_host_stays_drained_through_leases
+    live_sessions_of_silent_hosts_are_found_and_lost_ones_by_host
+    a_handle_without_a_session_is_an_orphan_and_is_cleared_once
     desktops_are_listed_in_pages_and_remember_their_handle
     a_uid_is_given_once_and_the_lowest_first
     an_account_keeps_its_uid_and_spelling_when_it_changes
@@ -118,7 +130,7 @@ async fn a_newer_schema_is_refused() {
     .await
     .unwrap();
     let refused = SqliteStore::open(directory.path()).await.err().unwrap();
-    assert!(matches!(refused, OpenError::Newer { found: 999, known: 1, .. }), "{refused:?}");
+    assert!(matches!(refused, OpenError::Newer { found: 999, known: 1..999, .. }), "{refused:?}");
 }
 
 #[tokio::test]
@@ -147,6 +159,27 @@ async fn a_row_that_cannot_be_read_is_corrupt_and_its_content_not_told() {
     let corrupt = store.collection("p").await.unwrap_err();
     assert!(matches!(corrupt, StoreError::Corrupt(_)), "{corrupt:?}");
     assert!(!corrupt.to_string().contains("secret"), "{corrupt}");
+}
+
+#[tokio::test]
+async fn rows_from_before_there_were_limits_are_read() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    store.insert_collection(&battery::collection("Pool", 1), &[]).await.unwrap();
+    let mut session = store.insert_session(battery::new_session("alice", "Pool", "d", "h")).await.unwrap();
+    let since = Timestamp(1);
+    session.state = State::LoggingOff { since, cause: Cause::Limit(Limit::Idle) };
+    let session = store.update_session(&session).await.unwrap();
+    let mut old = intruder(directory.path()).await;
+    for statement in [
+        "UPDATE collection SET row = json_remove(row, '$.limits') WHERE row LIKE '%limits%'",
+        "UPDATE session SET row = json_remove(row, '$.state.cause') WHERE row LIKE '%cause%'",
+    ] {
+        assert_eq!(sqlx::query(statement).execute(&mut old).await.unwrap().rows_affected(), 1);
+    }
+    assert_eq!(store.collection("pool").await.unwrap().unwrap().limits, Limits::default());
+    let cause = Cause::Administrator;
+    assert_eq!(store.session(session.uid).await.unwrap().unwrap().state, State::LoggingOff { since, cause });
 }
 
 #[tokio::test]
@@ -226,6 +259,30 @@ async fn a_full_disk_is_unavailable_and_passes() {
 }
 
 #[tokio::test]
+async fn a_locked_file_is_unavailable_within_seconds_and_passes() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    store.append_audit(&record("before")).await.unwrap();
+    let mut other = intruder(directory.path()).await;
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    let begun = Instant::now();
+    let mut writes = JoinSet::new();
+    for _ in 0..20 {
+        let store = store.clone();
+        writes.spawn(async move { store.append_audit(&record("during")).await });
+    }
+    while let Some(refused) = writes.join_next().await {
+        assert!(matches!(refused.unwrap(), Err(StoreError::Unavailable(_))));
+    }
+    // a turn of the batch before, and their own
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(store.audit(10).await.unwrap(), [record("before")], "lists still work");
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    store.append_audit(&record("after")).await.unwrap();
+    assert_eq!(store.audit(10).await.unwrap(), [record("after"), record("before")]);
+}
+
+#[tokio::test]
 async fn a_write_whose_caller_went_away_is_whole_or_not_at_all() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path()).await;
@@ -276,8 +333,11 @@ async fn lists_walk_an_index_and_sort_nothing() {
         (crate::sessions::LIST, "session_list "),
         (crate::sessions::LIST_OF_USER, "session_list_of_user "),
         (crate::sessions::COUNT_OF_USER, "session_list_of_user "),
-        (crate::catalogue::FREE, "desktop_of_collection "),
-        (crate::catalogue::FREE, "session_in_desktop "),
+        (crate::catalogue::FREE, "desktop_on_host "),
+        (crate::catalogue::FREE, "session_of_desktop "),
+        (crate::hosts::LOST, "session_lost "),
+        (crate::hosts::ORPHANS, "desktop_with_handle "),
+        (crate::hosts::COUNT_DESKTOPS, "desktop_on_host "),
     ] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let rows = sqlx::query(explain).fetch_all(&store.readers).await.unwrap();

@@ -97,8 +97,7 @@ where
         let result = match (commit, self.result) {
             (Ok(()), Some(result)) => result,
             (Ok(()), None) => Err(StoreError::Unavailable("the write was not begun".to_owned())),
-            // a refusal changed nothing and stays true, whatever became of the others
-            (Err(_), Some(Err(refusal))) => Err(refusal),
+            // a refusal too: it may have been because of a write that is undone now
             (Err(cause), _) => Err(StoreError::Unavailable(cause.to_owned())),
         };
         // an error means that the caller went away
@@ -108,14 +107,23 @@ where
 
 async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
     let mut batch = Vec::with_capacity(BATCH);
+    // told once: while the store is away everybody tries again all the time
+    let mut failing = false;
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         batch.retain(|job| !job.abandoned());
         if batch.is_empty() {
             continue;
         }
         let committed = commit(&mut connection, &mut batch).await.map_err(|e| e.to_string());
-        if let Err(cause) = &committed {
-            tracing::error!(cause, writes = batch.len(), "the store could not commit");
+        match &committed {
+            Ok(()) if std::mem::take(&mut failing) => tracing::info!("the store can be written again"),
+            Ok(()) => {}
+            Err(cause) if !std::mem::replace(&mut failing, true) => {
+                tracing::error!(cause, writes = batch.len(), "the store cannot be written");
+            }
+            Err(cause) => {
+                tracing::debug!(cause, writes = batch.len(), "the store still cannot be written");
+            }
         }
         batch.drain(..).for_each(|job| job.settle(committed.as_ref().copied().map_err(String::as_str)));
         if committed.is_err() && recover(&mut connection).await.is_break() {

@@ -4,11 +4,11 @@
 use openrdms_broker::ports::front::ConnectionEnd;
 use openrdms_broker::ports::{
     Admission, AttachRequest, Front as _, Host, HostError, KillSwitch, LogonEnd, Prepared, Refusal,
-    StartDesktop, Told,
+    StartDesktop, Store, Told,
 };
 use openrdms_broker::{
-    Account, ClientFacts, ConnectionId, Credentials, DesktopHandle, DesktopName, Endpoint, HostName, Role,
-    Route, Session, SessionUid, Timestamp, UserName,
+    Account, ClientFacts, ConnectionId, Credentials, DesktopHandle, DesktopName, Endpoint, HostName, Limits,
+    NodeId, Role, Route, Session, SessionUid, Timestamp, UserName,
 };
 use openrdms_engine::{Engine, EngineConfig};
 use openrdms_store::SqliteStore;
@@ -23,15 +23,35 @@ type Ends = HashMap<i32, watch::Sender<Option<LogonEnd>>>;
 
 pub(crate) struct FakeHost {
     name: HostName,
+    boot_id: String,
     next_pid: AtomicI32,
     ends: Mutex<Ends>,
+    /// Who was started last in which desktop.
+    started: Mutex<HashMap<DesktopName, (UserName, DesktopHandle)>>,
     /// Starts wait until this is true.
     pub(crate) may_start: watch::Sender<bool>,
     pub(crate) fail_starts: std::sync::atomic::AtomicBool,
+    /// Messages are shown once this is true.
+    pub(crate) may_show: watch::Sender<bool>,
     pub(crate) messages: Mutex<Vec<String>>,
 }
 
 impl FakeHost {
+    /// A host in some boot, with nothing running.
+    pub(crate) fn new(name: &str, boot_id: &str) -> Arc<Self> {
+        Arc::new(Self {
+            name: HostName::new(name).unwrap(),
+            boot_id: boot_id.to_owned(),
+            next_pid: AtomicI32::new(1),
+            ends: Mutex::default(),
+            started: Mutex::default(),
+            may_start: watch::Sender::new(true),
+            fail_starts: false.into(),
+            may_show: watch::Sender::new(true),
+            messages: Mutex::default(),
+        })
+    }
+
     pub(crate) fn end(&self, handle: &DesktopHandle, end: LogonEnd) {
         self.ends.lock().unwrap()[&handle.pid].send_replace(Some(end));
     }
@@ -47,8 +67,12 @@ impl Host for FakeHost {
         &self.name
     }
 
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
     fn boot_id(&self) -> &str {
-        "boot-1"
+        &self.boot_id
     }
 
     async fn prepare(&self, _: &DesktopName) -> Result<Prepared, HostError> {
@@ -63,7 +87,14 @@ impl Host for FakeHost {
         let pid = self.next_pid.fetch_add(1, Ordering::SeqCst);
         self.ends.lock().unwrap().insert(pid, watch::Sender::new(None));
         let endpoint = Endpoint::Unix { path: "/nowhere".into(), uid: start.uid };
-        Ok(DesktopHandle { pid, start_time: 1, boot_id: "boot-1".into(), endpoint })
+        let handle = DesktopHandle { pid, start_time: 1, boot_id: self.boot_id.clone(), endpoint };
+        self.started.lock().unwrap().insert(start.desktop, (start.user, handle.clone()));
+        Ok(handle)
+    }
+
+    async fn found(&self, desktop: &DesktopName, user: &UserName) -> Option<DesktopHandle> {
+        let (whose, handle) = self.started.lock().unwrap().get(desktop).cloned()?;
+        (whose == *user && self.running(&handle).await).then_some(handle)
     }
 
     async fn ended(&self, _: &DesktopName, handle: &DesktopHandle) -> LogonEnd {
@@ -79,7 +110,9 @@ impl Host for FakeHost {
     }
 
     async fn logoff(&self, _: &DesktopName, handle: &DesktopHandle, _: Duration) -> Result<(), HostError> {
-        self.end(handle, LogonEnd::Asked);
+        if self.running(handle).await {
+            self.end(handle, LogonEnd::Asked);
+        }
         Ok(())
     }
 
@@ -90,6 +123,7 @@ impl Host for FakeHost {
         title: &str,
         text: &str,
     ) -> Result<(), HostError> {
+        let _ = self.may_show.subscribe().wait_for(|may| *may).await;
         self.messages.lock().unwrap().push(format!("{title}: {text}"));
         Ok(())
     }
@@ -105,35 +139,26 @@ pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
 }
 
+/// Every engine is the same node, and its lease outlives every test.
 pub(crate) fn config() -> EngineConfig {
-    EngineConfig { attach_limit: Duration::from_millis(400), ..EngineConfig::default() }
+    EngineConfig {
+        attach_limit: Duration::from_millis(400),
+        node: NodeId(Uuid::from_u128(1)),
+        lease: Duration::from_secs(3600),
+        ..EngineConfig::default()
+    }
 }
 
 impl World {
     /// A deployment with alice and bob, and a collection `pool` of two desktops.
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let host = Arc::new(FakeHost {
-            name: HostName::new("host").unwrap(),
-            next_pid: AtomicI32::new(1),
-            ends: Mutex::default(),
-            may_start: watch::Sender::new(true),
-            fail_starts: false.into(),
-            messages: Mutex::default(),
-        });
+        let host = FakeHost::new("host", "boot-1");
         let engine = engine(&dir, host.clone()).await;
-        for name in ["alice", "bob", "carol"] {
-            let account = Account {
-                user: user(name),
-                role: Role::User,
-                credentials: Credentials { password_hash: String::new(), sealed_nt_hash: None },
-                uid: 0,
-                created: Timestamp(0),
-            };
-            engine.store().insert_account(&account, 1000..=1010).await.unwrap();
-        }
+        add_users(engine.store()).await;
         let alias = openrdms_broker::CollectionAlias::new("pool").unwrap();
-        engine.create_collection(alias, "Pool".into(), 2, None).await.unwrap();
+        engine.create_collection(alias, "Pool".into(), 2, None, Limits::default()).await.unwrap();
+        engine.recover().await.unwrap();
         Self { engine, host, dir }
     }
 
@@ -147,11 +172,7 @@ impl World {
     }
 
     pub(crate) async fn attach_to(&self, name: &str, route: Route) -> Result<Client, Refusal> {
-        let connection = ConnectionId(Uuid::new_v4());
-        let client = ClientFacts { machine: "PC".into(), width: 800, height: 600, ..ClientFacts::default() };
-        let request = AttachRequest { connection, user: user(name), route, client };
-        let admission = self.engine.attach(request).await?;
-        Ok(Client::new(admission))
+        attach(&self.engine, name, route).await
     }
 
     pub(crate) async fn active(&self, name: &str) -> Client {
@@ -175,9 +196,30 @@ impl World {
     }
 }
 
+pub(crate) async fn attach(engine: &Engine, name: &str, route: Route) -> Result<Client, Refusal> {
+    let connection = ConnectionId(Uuid::new_v4());
+    let client = ClientFacts { machine: "PC".into(), width: 800, height: 600, ..ClientFacts::default() };
+    let request = AttachRequest { connection, user: user(name), route, client };
+    Ok(Client::new(engine.attach(request).await?))
+}
+
 async fn engine(dir: &tempfile::TempDir, host: Arc<FakeHost>) -> Engine {
     let store = SqliteStore::open(dir.path()).await.unwrap();
     Engine::new(Arc::new(store), host, config())
+}
+
+/// alice, bob and carol.
+pub(crate) async fn add_users(store: &Arc<dyn Store>) {
+    for name in ["alice", "bob", "carol"] {
+        let account = Account {
+            user: user(name),
+            role: Role::User,
+            credentials: Credentials { password_hash: String::new(), sealed_nt_hash: None },
+            uid: 0,
+            created: Timestamp(0),
+        };
+        store.insert_account(&account, 1000..=1010).await.unwrap();
+    }
 }
 
 pub(crate) fn user(name: &str) -> UserName {

@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// List desktops
     #[command(subcommand)]
     Desktop(DesktopCommand),
+    /// List hosts, and drain them
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Add, list and delete local accounts
     #[command(subcommand)]
     User(UserCommand),
@@ -137,6 +140,8 @@ pub(crate) enum SessionCommand {
         #[arg(long, short)]
         text: String,
     },
+    /// End a lost session whose host will never return
+    Forget(Act),
 }
 
 #[derive(Debug, Subcommand)]
@@ -154,11 +159,19 @@ pub(crate) enum CollectionCommand {
         /// Who may use it; may be repeated [default: every account]
         #[arg(long = "user", value_name = "NAME")]
         users: Vec<String>,
+        #[command(flatten)]
+        limits: LimitArgs,
     },
     /// List collections
     List,
     /// Show one collection
     Show { alias: String },
+    /// Show or change how long its sessions may last; changes hold for running sessions too
+    Limits {
+        alias: String,
+        #[command(flatten)]
+        limits: LimitArgs,
+    },
     /// Delete a collection that has no session; homes are kept
     Delete {
         alias: String,
@@ -166,6 +179,58 @@ pub(crate) enum CollectionCommand {
         #[arg(short, long)]
         force: bool,
     },
+}
+
+/// How long sessions may last. A time is a number and a unit, such as 30s, 15m, 8h or 2d, or `never`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct LimitArgs {
+    /// How long a client may be attached without key or pointer input
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(crate) idle_limit: Option<u32>,
+    /// How long a client may be attached without a break
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(crate) active_limit: Option<u32>,
+    /// How long a session may be without a client before it is logged off
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(crate) disconnected_limit: Option<u32>,
+    /// What the idle and the active limit do
+    #[arg(long, value_enum)]
+    pub(crate) limit_action: Option<LimitActionArg>,
+    /// How long before those two the user is warned on the screen; at most half of the limit
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(crate) limit_warning: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LimitActionArg {
+    /// Take the client away; the desktop keeps running
+    Disconnect,
+    /// End the session and its programs
+    Logoff,
+}
+
+/// A time as people write it, in seconds; `never` is 0.
+fn seconds(text: &str) -> Result<u32, String> {
+    if text == "never" {
+        return Ok(0);
+    }
+    let wrong = || "a time is a number and a unit, such as 30s, 15m, 8h or 2d, or 'never'".to_owned();
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        Some(_) | None => return Err(wrong()),
+    };
+    let digits = &text[..text.len() - 1];
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    digits
+        .parse::<u32>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit))
+        .ok_or_else(|| "that is too long: up to 49710d".into())
 }
 
 #[derive(Debug, Subcommand)]
@@ -176,6 +241,16 @@ pub(crate) enum DesktopCommand {
         #[arg(long, value_name = "ALIAS")]
         collection: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// List hosts
+    List,
+    /// Take no new sessions on a host; those it has stay, and their users can come back
+    Drain { name: String },
+    /// Take new sessions again
+    Undrain { name: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -237,6 +312,15 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_numbers_with_a_unit_or_never() {
+        let read: Vec<_> = ["never", "30s", "15m", "8h", "2d"].map(seconds).into_iter().flatten().collect();
+        assert_eq!(read, [0, 30, 900, 28_800, 172_800]);
+        for wrong in ["", "s", "30", "-5m", "+5m", "1.5h", "1h30m", "5 m", "9999999999s", "49711d", "5µ"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `openrdms collection …`
 
-use super::args::CollectionCommand;
-use super::output::{Column, Output, confirm, text};
+use super::args::{CollectionCommand, LimitActionArg, LimitArgs};
+use super::output::{Column, Output, confirm, duration, text};
 use super::{Failure, Remote};
-use openrdms_cim::{ObjectPath, Params, Value};
+use openrdms_cim::{Instance, ObjectPath, Params, Value};
 use serde_json::json;
 
 const CLASS: &str = "OpenRDMS_Collection";
@@ -16,6 +16,42 @@ const COLUMNS: &[Column] = &[
     ("USERS", |i| if i.get("Users").is_null() { "everybody".to_owned() } else { text(i.get("Users")) }),
 ];
 
+const LIMITS: &[Column] = &[
+    ("IDLE", |i| time(i, "IdleLimitSeconds")),
+    ("ACTIVE", |i| time(i, "ActiveLimitSeconds")),
+    ("DISCONNECTED", |i| time(i, "DisconnectedLimitSeconds")),
+    ("ACTION", |i| text(i.get("LimitAction"))),
+    ("WARNING", |i| time(i, "LimitWarningSeconds")),
+];
+
+fn time(collection: &Instance, property: &str) -> String {
+    match collection.get(property).as_int().and_then(|n| u64::try_from(n).ok()) {
+        Some(0) => "never".to_owned(),
+        Some(seconds) => duration(seconds),
+        None => "-".to_owned(),
+    }
+}
+
+impl LimitArgs {
+    /// What was given, as the methods take it.
+    fn add_to(&self, params: Params) -> Params {
+        let action = self.limit_action.map(|action| match action {
+            LimitActionArg::Disconnect => "Disconnect",
+            LimitActionArg::Logoff => "Logoff",
+        });
+        [
+            ("IdleLimitSeconds", self.idle_limit.map(Value::from)),
+            ("ActiveLimitSeconds", self.active_limit.map(Value::from)),
+            ("DisconnectedLimitSeconds", self.disconnected_limit.map(Value::from)),
+            ("LimitAction", action.map(Value::from)),
+            ("LimitWarningSeconds", self.limit_warning.map(Value::from)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .fold(params, |params, (name, value)| params.with(name, value))
+    }
+}
+
 pub(super) async fn run(
     command: &CollectionCommand,
     remote: &Remote,
@@ -27,7 +63,7 @@ pub(super) async fn run(
         CollectionCommand::Show { alias } => {
             output.show(&remote.get(&class.with_key("Alias", alias.as_str())).await?)
         }
-        CollectionCommand::Create { alias, size, name, users } => {
+        CollectionCommand::Create { alias, size, name, users, limits } => {
             let users = match users.as_slice() {
                 [] => Value::Null,
                 names => Value::Array(names.iter().map(|name| Value::from(name.as_str())).collect()),
@@ -37,9 +73,18 @@ pub(super) async fn run(
                 .with("DisplayName", name.as_deref().unwrap_or(alias))
                 .with("Size", *size)
                 .with("Users", users);
+            let params = limits.add_to(params);
             remote.invoke(&class, "CreateCollection", params, &[]).await?;
             let sentence = format!("collection {alias} with {size} desktop(s) is ready");
             output.done(&sentence, &[("Alias", json!(alias)), ("Result", json!("created"))])
+        }
+        CollectionCommand::Limits { alias, limits } => {
+            let path = class.with_key("Alias", alias.as_str());
+            let params = limits.add_to(Params::default());
+            if !params.0.is_empty() {
+                remote.invoke(&path, "SetLimits", params, &[]).await?;
+            }
+            output.list(LIMITS, &[remote.get(&path).await?])
         }
         CollectionCommand::Delete { alias, force } => {
             confirm(&format!("Delete the collection {alias} and its desktops? Homes are kept."), *force)?;

@@ -57,6 +57,11 @@ pub(super) async fn run(command: &SessionCommand, remote: &Remote, output: &Outp
             let question = "Log the session off? Programs are ended; unsaved work is lost.";
             invoke(act, remote, output, "Logoff", question, "logged off", Params::default()).await
         }
+        SessionCommand::Forget(act) => {
+            let question =
+                "Forget the session? If its host returns, its programs are ended; unsaved work is lost.";
+            invoke(act, remote, output, "Forget", question, "forgotten", Params::default()).await
+        }
         SessionCommand::Message { act, title, text } => {
             let params = Params::default().with("Title", title.as_str()).with("Message", text.as_str());
             invoke(act, remote, output, "SendMessage", "Show the message?", "shown the message", params).await

@@ -1,7 +1,8 @@
-//! The certificate of this node's doors: the configured one, or a self-signed one made at first start.
+//! Who this node is, and the certificate of its doors: the configured one, or a self-signed one made at first start.
 
 use crate::config::Config;
 use anyhow::{Context as _, Result};
+use openrdms_broker::NodeId;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs::OpenOptions;
@@ -60,6 +61,24 @@ fn own(config: &Config) -> Result<(PathBuf, PathBuf)> {
         tracing::info!(certificate = %certificate.display(), "a self-signed certificate was made");
     }
     Ok((certificate, key))
+}
+
+/// The node that this data directory is: whoever holds its lock, so a restarted service is the same node and has
+/// its host's lease at once.
+pub(crate) fn node(data_dir: &Path) -> Result<NodeId> {
+    let path = data_dir.join("node.id");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let id = text.trim().parse().with_context(|| format!("{} holds no UUID", path.display()))?;
+            Ok(NodeId(id))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let id = NodeId(uuid::Uuid::new_v4());
+            write_private(&path, id.to_string().as_bytes())?;
+            Ok(id)
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
 }
 
 /// Writes a file of mode 0600 so that it is whole or not there.

@@ -3,8 +3,9 @@
 use super::session::datetime;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, admin_only};
+use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::ports::SessionFilter;
-use openrdms_broker::{Collection, CollectionAlias};
+use openrdms_broker::{Collection, CollectionAlias, LimitAction, Limits};
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
 use openrdms_engine::EngineError;
 
@@ -43,6 +44,13 @@ impl Provider for OpenRdmsCollection {
         admin_only(call.who)?;
         match call.method {
             "CreateCollection" => create(cx, call).await,
+            "SetLimits" => {
+                let alias = call.path.key("Alias").and_then(Value::as_str).unwrap_or_default();
+                call.audit.target = alias.to_owned();
+                let change = limits_change(call)?;
+                call.audit.detail = format!("{change:?}");
+                Ok(cx.engine.change_limits(alias, change).await?)
+            }
             "DeleteCollection" => {
                 let alias = call.path.key("Alias").and_then(Value::as_str).unwrap_or_default();
                 call.audit.target = alias.to_owned();
@@ -64,7 +72,31 @@ async fn create(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         Some(names) => Some(names.into_iter().map(|name| cx.parse_user(name)).collect::<Result<_, _>>()?),
         None => None,
     };
-    Ok(cx.engine.create_collection(alias, display_name, size, users).await?)
+    let limits = limits_change(call)?.of(Limits::default());
+    Ok(cx.engine.create_collection(alias, display_name, size, users, limits).await?)
+}
+
+/// The limits among the parameters of a method.
+fn limits_change(call: &Call<'_>) -> Result<LimitsChange, CimError> {
+    let action = match call.params.string("LimitAction")? {
+        None => None,
+        Some(text) => Some(
+            [LimitAction::Disconnect, LimitAction::Logoff]
+                .into_iter()
+                .find(|action| action.as_str().eq_ignore_ascii_case(text))
+                .ok_or_else(|| {
+                    let message = format!("LimitAction is Disconnect or Logoff, not '{text}'");
+                    CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, message)
+                })?,
+        ),
+    };
+    Ok(LimitsChange {
+        idle: call.params.uint32("IdleLimitSeconds")?,
+        active: call.params.uint32("ActiveLimitSeconds")?,
+        disconnected: call.params.uint32("DisconnectedLimitSeconds")?,
+        action,
+        warning: call.params.uint32("LimitWarningSeconds")?,
+    })
 }
 
 async fn instance(cx: &Context, class: &Class, collection: &Collection) -> Result<Instance, CimError> {
@@ -78,6 +110,11 @@ async fn instance(cx: &Context, class: &Class, collection: &Collection) -> Resul
         .with("DisplayName", collection.display_name.as_str())
         .with("Size", collection.size)
         .with("Users", users)
+        .with("IdleLimitSeconds", collection.limits.idle)
+        .with("ActiveLimitSeconds", collection.limits.active)
+        .with("DisconnectedLimitSeconds", collection.limits.disconnected)
+        .with("LimitAction", collection.limits.action.as_str())
+        .with("LimitWarningSeconds", collection.limits.warning)
         .with("Created", datetime(collection.created))
         .with("SessionCount", sessions))
 }

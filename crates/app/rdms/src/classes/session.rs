@@ -3,8 +3,9 @@
 
 use crate::dispatch::limit;
 use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query};
+use crate::provider::{Call, Context, Provider, Query, admin_only};
 use openrdms_broker::ports::{SessionCursor, SessionFilter};
+use openrdms_broker::session::Cause;
 use openrdms_broker::{CollectionAlias, HostName, Session, SessionUid, State, Timestamp};
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
 
@@ -95,7 +96,7 @@ fn parse_cursor(text: &str) -> Result<SessionCursor, CimError> {
         })
 }
 
-/// The three methods that both session classes have.
+/// The three methods that both session classes have, and `Forget`, which only ours has.
 pub(crate) async fn act(cx: &Context, call: &mut Call<'_>, session: &Session) -> Result<(), MethodError> {
     call.audit.target = format!("{} {} {}", session.host, session.session_id, session.desktop);
     call.audit.subject = session.user.to_string();
@@ -108,6 +109,10 @@ pub(crate) async fn act(cx: &Context, call: &mut Call<'_>, session: &Session) ->
             };
         }
         "Logoff" => cx.engine.logoff(session.uid, &call.expected).await?,
+        "Forget" => {
+            admin_only(call.who)?;
+            cx.engine.forget(session.uid, &call.expected).await?;
+        }
         "SendMessage" => {
             let title = call.params.string("Title")?.unwrap_or_default();
             let text = call.params.required_string("Message")?;
@@ -153,10 +158,11 @@ fn reason(state: &State) -> Value {
     match state {
         State::Disconnected { attach: Some(_), .. } => Value::from("a client is being attached"),
         State::Disconnected { reason, .. } => Value::from(reason.as_str()),
+        State::LoggingOff { cause: Cause::Limit(limit), .. } => Value::from(limit.as_str()),
+        State::Lost { reason, .. } => Value::from(reason.as_str()),
         State::Starting { .. }
         | State::Active { .. }
-        | State::LoggingOff { .. }
-        | State::Lost { .. }
+        | State::LoggingOff { cause: Cause::Administrator, .. }
         | State::Ended { .. } => Value::Null,
     }
 }

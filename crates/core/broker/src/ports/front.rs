@@ -15,6 +15,9 @@ pub enum Refusal {
     /// Every desktop is taken, or could not be started in time (ERRINFO 0x408).
     #[error("no desktop is free")]
     NoneFree,
+    /// The store cannot be used now, so nothing can be decided (ERRINFO 0x07).
+    #[error("the service is not available now")]
+    Unavailable,
     /// The connection was ordered to end before it was admitted: taken over, or disconnected.
     #[error("the connection was ended: {}", .0.as_str())]
     Ordered(DetachReason),
@@ -67,7 +70,7 @@ pub trait Attachment: Send {
     /// broker no longer wants this connection; the relay closes it.
     async fn activated(&mut self) -> Result<Attached, Refusal>;
 
-    /// The user gave input within the last `ago`. Called at most once every few seconds.
+    /// The user gave input within the last `ago`. Called at most once a second.
     fn input(&mut self, ago: Duration);
 
     /// The connection has ended and both legs are closed. Consumes the attachment.

@@ -74,6 +74,9 @@ pub trait Host: Send + Sync + 'static {
     /// The host's name (`VMHostName`).
     fn name(&self) -> &HostName;
 
+    /// What kind of host it is, in one lower-case word.
+    fn kind(&self) -> &'static str;
+
     /// The current boot of that machine.
     fn boot_id(&self) -> &str;
 
@@ -87,6 +90,12 @@ pub trait Host: Send + Sync + 'static {
     /// Resolves when the desktop of this handle is no longer running; at once if it is not. The handle
     /// may be of an earlier process of ours: it is adopted.
     async fn ended(&self, desktop: &DesktopName, handle: &DesktopHandle) -> LogonEnd;
+
+    /// The handle of a desktop that is running for this user: for a start whose answer nobody wrote down, because
+    /// the service was killed meanwhile.
+    async fn found(&self, _desktop: &DesktopName, _user: &UserName) -> Option<DesktopHandle> {
+        None
+    }
 
     /// Whether the desktop of this handle is running.
     async fn running(&self, handle: &DesktopHandle) -> bool;

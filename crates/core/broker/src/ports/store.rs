@@ -1,8 +1,8 @@
 //! The Store port: the only truth that survives.
 
 use crate::{
-    Account, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, HostName,
-    Session, SessionUid, State, UserName, ids,
+    Account, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, HostName, Intake,
+    KnownHost, Lease, NodeId, Session, SessionUid, State, Timestamp, UserName, ids, limits::LimitsChange,
 };
 
 /// Why the store did not do it.
@@ -132,7 +132,10 @@ pub trait Store: Send + Sync + 'static {
     /// All collections by alias: there are few.
     async fn collections(&self) -> Result<Vec<Collection>, StoreError>;
 
-    /// Deletes a collection and its desktops; `Conflict("session in this collection")` while one lives.
+    /// Changes the limits of a collection.
+    async fn change_limits(&self, alias: &str, change: LimitsChange) -> Result<(), StoreError>;
+
+    /// Deletes a collection and its desktops; `Conflict("session in this collection")` while one has not ended.
     async fn delete_collection(&self, alias: &CollectionAlias) -> Result<(), StoreError>;
 
     /// A desktop.
@@ -146,12 +149,22 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<Desktop, DesktopName>, StoreError>;
 
-    /// Desktops of a collection without a live session, at most `limit`, in a stable order.
+    /// Desktops of a collection on a host that may be started, at most `limit`, in a stable order. None where
+    /// the host is drained or nobody has its lease `now`; and no desktop in which something may still run:
+    /// one with a session, Lost ones too, or with a handle.
     async fn free_desktops(
         &self,
         collection: &CollectionAlias,
+        host: &HostName,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Desktop>, StoreError>;
+
+    /// Desktops of a host with a handle and no session: what became of them is not known to any session.
+    async fn orphans(&self, host: &HostName) -> Result<Vec<Desktop>, StoreError>;
+
+    /// How many desktops a host has.
+    async fn count_desktops(&self, host: &HostName) -> Result<u32, StoreError>;
 
     /// Remembers where a desktop runs.
     async fn set_desktop_handle(
@@ -159,6 +172,40 @@ pub trait Store: Send + Sync + 'static {
         name: &DesktopName,
         handle: Option<&DesktopHandle>,
     ) -> Result<(), StoreError>;
+
+    /// Forgets where a desktop ran, if that is still what is remembered.
+    async fn clear_desktop_handle(
+        &self,
+        name: &DesktopName,
+        handle: &DesktopHandle,
+    ) -> Result<(), StoreError>;
+
+    /// Gives or renews a node's word for a host; `Conflict("lease of this host")` while another node's word
+    /// holds `now`. A host that is new takes new sessions.
+    async fn renew_lease(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Takes a node's word back; nothing where another node's holds.
+    async fn release_lease(&self, host: &HostName, node: NodeId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// All hosts by name: there are few.
+    async fn hosts(&self) -> Result<Vec<KnownHost>, StoreError>;
+
+    /// A host; the name compares without case.
+    async fn host(&self, name: &str) -> Result<Option<KnownHost>, StoreError>;
+
+    /// Opens or drains a host.
+    async fn set_intake(&self, name: &str, intake: Intake) -> Result<KnownHost, StoreError>;
+
+    /// Live sessions of hosts other than `own` that have nobody's word `now`, or never had; at most `limit`.
+    async fn sessions_of_silent_hosts(
+        &self,
+        own: &HostName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// All Lost sessions of a host.
+    async fn lost_sessions(&self, host: &HostName) -> Result<Vec<Session>, StoreError>;
 
     /// Inserts an account; its `uid` field is ignored and given: the lowest of `uids` never given before.
     /// `Unavailable` when the range is used up.
@@ -177,7 +224,7 @@ pub trait Store: Send + Sync + 'static {
     /// Replaces role and credentials of an account.
     async fn update_account(&self, account: &Account) -> Result<(), StoreError>;
 
-    /// Deletes an account; `Conflict("session of this user")` while one lives.
+    /// Deletes an account; `Conflict("session of this user")` while one has not ended.
     async fn delete_account(&self, user: &UserName) -> Result<(), StoreError>;
 
     /// Appends to the audit trail.

@@ -1,7 +1,7 @@
 //! The transition function: total, pure, without a catch-all. Its table is printed to
 //! `schema/session-states.md` by `tests/session_states.rs`.
 
-use super::{DetachReason, EndReason, State, StateName};
+use super::{Cause, DetachReason, EndReason, LostReason, State, StateName};
 use crate::{ConnectionId, Timestamp};
 
 /// What can happen to a session.
@@ -13,16 +13,18 @@ pub enum Event {
     Attached(ConnectionId),
     /// A connection is closed on both legs.
     Closed(ConnectionId, DetachReason),
-    /// `Disconnect` was called.
-    Disconnect,
-    /// `Logoff` was called.
-    Logoff,
+    /// `Disconnect` was called, or a limit has been reached.
+    Disconnect(Cause),
+    /// `Logoff` was called, or a limit has been reached.
+    Logoff(Cause),
     /// The host knows that the logon has ended, or that the desktop could not be started.
     LogonEnded(EndReason),
     /// The host's lease ran out.
     HostLost,
-    /// The host is back and the desktop runs.
-    HostReturned,
+    /// The host is back and the desktop runs; this client never left, where the node only could not be heard.
+    HostReturned(Option<ConnectionId>),
+    /// The same, but the user has another live session in the collection by now.
+    Superseded(Option<ConnectionId>),
     /// The node that held the connection was started anew: its connections are gone, the desktop runs.
     NodeRestarted,
     /// An administrator declares that a lost session will never return.
@@ -66,11 +68,12 @@ pub fn apply(state: &State, event: &Event, now: Timestamp) -> Outcome {
         Event::Attach(connection) => attach(state, *connection, now),
         Event::Attached(connection) => attached(state, *connection, now),
         Event::Closed(connection, reason) => Ok(closed(state, *connection, *reason, now)),
-        Event::Disconnect => disconnect(state, now),
-        Event::Logoff => logoff(state, now),
+        Event::Disconnect(cause) => disconnect(state, *cause, now),
+        Event::Logoff(cause) => logoff(state, *cause, now),
         Event::LogonEnded(reason) => Ok(logon_ended(state, reason, now)),
         Event::HostLost => Ok(host_lost(state, now)),
-        Event::HostReturned => Ok(host_returned(state, now)),
+        Event::HostReturned(connection) => Ok(host_returned(state, *connection, now)),
+        Event::Superseded(connection) => Ok(superseded(state, *connection)),
         Event::NodeRestarted => Ok(node_restarted(state, now)),
         Event::Forget => forget(state, now),
     }
@@ -145,8 +148,11 @@ fn closed(state: &State, gone: ConnectionId, reason: DetachReason, now: Timestam
     }
 }
 
-fn disconnect(state: &State, now: Timestamp) -> Outcome {
-    let reason = DetachReason::Administrator;
+fn disconnect(state: &State, cause: Cause, now: Timestamp) -> Outcome {
+    let reason = match cause {
+        Cause::Administrator => DetachReason::Administrator,
+        Cause::Limit(limit) => DetachReason::Limit(limit),
+    };
     match state {
         State::Starting { .. } => Err(Denied::State(StateName::Starting)),
         State::Active { connection, .. } => Ok((
@@ -164,16 +170,22 @@ fn disconnect(state: &State, now: Timestamp) -> Outcome {
     }
 }
 
-fn logoff(state: &State, now: Timestamp) -> Outcome {
-    let mut effects: Vec<Effect> =
-        state.connection().map(|c| Effect::Detach(c, DetachReason::Logoff)).into_iter().collect();
+fn logoff(state: &State, cause: Cause, now: Timestamp) -> Outcome {
+    let told = match cause {
+        Cause::Administrator => DetachReason::Logoff,
+        Cause::Limit(limit) => DetachReason::Limit(limit),
+    };
+    let mut effects: Vec<Effect> = state.connection().map(|c| Effect::Detach(c, told)).into_iter().collect();
     match state {
         State::Starting { .. } | State::Active { .. } | State::Disconnected { .. } => {
             effects.push(Effect::EndLogon);
-            Ok((State::LoggingOff { since: now }, effects))
+            Ok((State::LoggingOff { since: now, cause }, effects))
         }
-        State::LoggingOff { .. } => Ok((state.clone(), vec![Effect::EndLogon])),
-        State::Lost { .. } => Err(Denied::HostLost),
+        // what was kept has no place to be LoggingOff in: it stays Lost until its programs have ended
+        State::LoggingOff { .. } | State::Lost { reason: LostReason::Superseded, .. } => {
+            Ok((state.clone(), vec![Effect::EndLogon]))
+        }
+        State::Lost { reason: LostReason::HostSilent, .. } => Err(Denied::HostLost),
         State::Ended { .. } => Err(Denied::Ended),
     }
 }
@@ -189,12 +201,20 @@ fn logon_ended(state: &State, reason: &EndReason, now: Timestamp) -> (State, Vec
                 EndReason::LoggedOff | EndReason::Administrator | EndReason::Forgotten => {
                     DetachReason::Logoff
                 }
+                EndReason::Limit(limit) => DetachReason::Limit(*limit),
                 EndReason::StartFailed(_) | EndReason::Failed(_) | EndReason::HostRestarted => {
                     DetachReason::DesktopClosed
                 }
             };
             let effects = state.connection().map(|c| Effect::Detach(c, told)).into_iter().collect();
-            (State::Ended { at: now, reason: reason.clone() }, effects)
+            // the host knows that we asked for it, and the state who did
+            let reason = match (state, reason) {
+                (State::LoggingOff { cause: Cause::Limit(limit), .. }, EndReason::Administrator) => {
+                    EndReason::Limit(*limit)
+                }
+                (_, reason) => reason.clone(),
+            };
+            (State::Ended { at: now, reason }, effects)
         }
         State::Ended { .. } => unchanged(state),
     }
@@ -206,18 +226,41 @@ fn host_lost(state: &State, now: Timestamp) -> (State, Vec<Effect>) {
         | State::Active { .. }
         | State::Disconnected { .. }
         | State::LoggingOff { .. } => (
-            State::Lost { since: now },
+            State::Lost { since: now, reason: LostReason::HostSilent },
             state.connection().map(|c| Effect::Detach(c, DetachReason::Service)).into_iter().collect(),
         ),
-        State::Lost { .. } | State::Ended { .. } => unchanged(state),
+        // it was known to run, and is not any more
+        State::Lost { since, reason: LostReason::Superseded } => {
+            (State::Lost { since: *since, reason: LostReason::HostSilent }, Vec::new())
+        }
+        State::Lost { reason: LostReason::HostSilent, .. } | State::Ended { .. } => unchanged(state),
     }
 }
 
-fn host_returned(state: &State, now: Timestamp) -> (State, Vec<Effect>) {
+fn host_returned(state: &State, attached: Option<ConnectionId>, now: Timestamp) -> (State, Vec<Effect>) {
     match state {
         State::Lost { .. } => {
-            (State::Disconnected { since: now, reason: DetachReason::Service, attach: None }, Vec::new())
+            let next = match attached {
+                Some(connection) => State::Active { since: now, connection },
+                None => State::Disconnected { since: now, reason: DetachReason::Service, attach: None },
+            };
+            (next, Vec::new())
         }
+        State::Starting { .. }
+        | State::Active { .. }
+        | State::Disconnected { .. }
+        | State::LoggingOff { .. }
+        | State::Ended { .. } => unchanged(state),
+    }
+}
+
+/// Where the user is now is the other session: a client that never left this one is told so.
+fn superseded(state: &State, attached: Option<ConnectionId>) -> (State, Vec<Effect>) {
+    match state {
+        State::Lost { since, .. } => (
+            State::Lost { since: *since, reason: LostReason::Superseded },
+            attached.map(|c| Effect::Detach(c, DetachReason::TakenOver)).into_iter().collect(),
+        ),
         State::Starting { .. }
         | State::Active { .. }
         | State::Disconnected { .. }
@@ -243,7 +286,11 @@ fn node_restarted(state: &State, now: Timestamp) -> (State, Vec<Effect>) {
 
 fn forget(state: &State, now: Timestamp) -> Outcome {
     match state {
-        State::Lost { .. } => Ok((State::Ended { at: now, reason: EndReason::Forgotten }, Vec::new())),
+        State::Lost { reason: LostReason::HostSilent, .. } => {
+            Ok((State::Ended { at: now, reason: EndReason::Forgotten }, Vec::new()))
+        }
+        // its host is back: what runs there is ended, and then so is the session
+        State::Lost { reason: LostReason::Superseded, .. } => Ok((state.clone(), vec![Effect::EndLogon])),
         State::Starting { .. } => Err(Denied::State(StateName::Starting)),
         State::Active { .. } => Err(Denied::State(StateName::Active)),
         State::Disconnected { .. } => Err(Denied::State(StateName::Disconnected)),

@@ -11,6 +11,8 @@ use openrdms_broker::ports::LogonEnd;
 use rustix::process::{Pid, WaitStatus};
 use std::io;
 use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -80,7 +82,7 @@ pub(super) async fn run(job: &Job) -> io::Result<LogonEnd> {
         terminate,
         calls,
     };
-    let begun = match desk.come_up().await {
+    let begun = match desk.come_up(&mut parts::starter()?).await {
         Ok(begun) => begun,
         Err(end) => return Ok(end),
     };
@@ -100,8 +102,9 @@ pub(super) async fn run(job: &Job) -> io::Result<LogonEnd> {
 }
 
 impl Desk {
-    /// Waits for the host's word and for the display. An error is the end.
-    async fn come_up(&mut self) -> Result<oneshot::Sender<Reply>, LogonEnd> {
+    /// Waits for the host's word and for the display. An error is the end; so is the end of whoever started us,
+    /// since nobody else knows of this desktop yet.
+    async fn come_up(&mut self, starter: &mut pipe::Receiver) -> Result<oneshot::Sender<Reply>, LogonEnd> {
         let failed = |text: String| Err(LogonEnd::Failed(text));
         let deadline = Instant::now() + Duration::from_millis(self.job.begin_within_ms);
         let rdp = format!("{}/{}", inside::RUN, inside::RDP_SOCKET);
@@ -117,7 +120,11 @@ impl Desk {
                 return Ok(begun);
             }
             let next = if up { deadline } else { (Instant::now() + LOOK_EVERY).min(deadline) };
-            match self.event(next).await {
+            let event = tokio::select! {
+                event = self.event(next) => event,
+                _ = starter.read_u8() => return failed("the service stopped during the start".into()),
+            };
+            match event {
                 Event::Children => {
                     while let Some((pid, status)) = parts::reap() {
                         if pid == self.xorg {
@@ -216,14 +223,11 @@ impl Desk {
             return Some(LogonEnd::Failed("xrdp died again and again".into()));
         }
         if pid == session && closing.is_none() {
-            let end = match status.exit_status() {
-                Some(code) if NO_COMMAND.contains(&code) => {
-                    LogonEnd::Failed(format!("the session command {}", describe(status)))
-                }
-                Some(_) => LogonEnd::LoggedOff,
-                None => LogonEnd::Failed(format!("the session command {}", describe(status))),
+            let mut now = Closing {
+                end: session_end(status),
+                deadline: Instant::now() + self.grace(),
+                step: Step::Signals,
             };
-            let mut now = Closing { end, deadline: Instant::now() + self.grace(), step: Step::Signals };
             self.signal(&mut now);
             *closing = Some(now);
         }
@@ -299,6 +303,21 @@ impl Desk {
             Some(call) = self.calls.recv() => Event::Call(call),
             () = tokio::time::sleep_until(next) => Event::Time,
         }
+    }
+}
+
+/// Why the session command ended. Shells and launchers end with 128 and a signal's number when that signal has
+/// killed what they ran for us.
+fn session_end(status: WaitStatus) -> LogonEnd {
+    let killed = |signal: i32| LogonEnd::Failed(format!("the session command was killed by signal {signal}"));
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) if NO_COMMAND.contains(&code) => {
+            LogonEnd::Failed(format!("the session command {}", describe(status)))
+        }
+        (Some(code @ 129..=192), _) => killed(code - 128),
+        (Some(_), _) => LogonEnd::LoggedOff,
+        (None, Some(signal)) => killed(signal),
+        (None, None) => LogonEnd::Failed("the session command ended".into()),
     }
 }
 

@@ -5,10 +5,12 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tokio::net::unix::pipe;
 
 /// A part that dies more often than this within [`RESTART_WITHIN`] stays dead.
 const RESTARTS: usize = 5;
@@ -79,6 +81,11 @@ pub(super) fn session(words: &[String]) -> io::Result<Pid> {
     command.args(arguments);
     let home = std::env::var_os("HOME").unwrap_or_default();
     spawn(command, &Path::new(&home).join(".xsession-errors"))
+}
+
+/// The pipe that ends with whoever started the sandbox.
+pub(super) fn starter() -> io::Result<pipe::Receiver> {
+    pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)
 }
 
 /// Asks the session's windows to close.

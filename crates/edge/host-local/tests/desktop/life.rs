@@ -119,6 +119,20 @@ async fn a_session_that_ends_by_itself_is_a_logoff() {
 }
 
 #[tokio::test]
+async fn a_session_whose_program_is_killed_is_a_failure_and_no_logoff() {
+    if !possible() {
+        return;
+    }
+    // The shell outlives what it runs, and hands its end on as 128 and the signal.
+    let bench = Bench::new("sleep 100000; exit $?");
+    let handle = bench.start("d1", "alice", 20_001).await;
+    eventually("the program runs", || find(&handle, "sleep").is_some()).await;
+    kill_process(find(&handle, "sleep").unwrap(), Signal::KILL).unwrap();
+    let end = ended(&bench, "d1", &handle).await;
+    assert_eq!(end, LogonEnd::Failed("the session command was killed by signal 9".into()));
+}
+
+#[tokio::test]
 async fn a_dead_display_is_a_failure() {
     if !possible() {
         return;
@@ -158,9 +172,13 @@ async fn a_desktop_outlives_the_service_and_the_outer_process_and_is_adopted() {
     // The next service process: it has the data directory and the handle.
     let next = config(bench.dir.path()).build().unwrap();
     assert!(next.running(&handle).await);
+    let (alice, bob) = (request("d1", "alice", 20_001).user, request("d1", "bob", 20_001).user);
+    assert_eq!(next.found(&name("d1"), &alice).await.as_ref(), Some(&handle), "also without its handle");
+    assert_eq!(next.found(&name("d1"), &bob).await, None, "and by nobody else");
     assert_eq!(next.start(request("d1", "alice", 20_001)).await.unwrap(), handle);
     next.logoff(&name("d1"), &handle, GRACE).await.unwrap();
     assert_eq!(next.ended(&name("d1"), &handle).await, LogonEnd::Asked);
+    assert_eq!(next.found(&name("d1"), &alice).await, None);
 }
 
 #[tokio::test]
@@ -176,6 +194,48 @@ async fn a_supervisor_that_does_not_answer_is_killed() {
     assert!(bench.host.message(&name("d1"), &handle, "t", "x").await.is_err());
     bench.host.logoff(&name("d1"), &handle, GRACE).await.unwrap();
     assert_eq!(ended(&bench, "d1", &handle).await, LogonEnd::Asked);
+}
+
+#[tokio::test]
+async fn a_record_that_a_program_prepared_for_the_end_is_overwritten() {
+    if !possible() {
+        return;
+    }
+    for place in
+        ["mkfifo end.json end.new", "ln -s /dev/zero end.json; ln -s ../nowhere end.new", "echo > end.new"]
+    {
+        let bench = Bench::new(&format!("cd /run/desk; {place}; exit 0"));
+        let handle = bench.start("d1", "mallory", 20_001).await;
+        assert_eq!(ended(&bench, "d1", &handle).await, LogonEnd::LoggedOff, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_record_of_the_end_is_not_opened_and_holds_nobody_up() {
+    if !possible() {
+        return;
+    }
+    let good = Bench::new(IDLE);
+    let other = good.start("d2", "alice", 20_002).await;
+    for place in [
+        "mkfifo end.json",
+        "ln -s /etc/passwd end.json",
+        "ln -s /dev/zero end.json",
+        "mkdir end.json",
+        "head -c 50000000 /dev/zero > end.json",
+        "yes '[' | head -c 4000 > end.json",
+        "echo '\"asked\"' > end.json",
+    ] {
+        // a directory where the supervisor writes its draft keeps it from leaving its own word
+        let bench = Bench::new(&format!("cd /run/desk; mkdir -p end.new/x; {place}; exit 0"));
+        let handle = bench.start("d1", "mallory", 20_001).await;
+        assert_eq!(ended(&bench, "d1", &handle).await, LogonEnd::Vanished, "{place}");
+        assert!(good.host.running(&other).await);
+        // the next session in this desktop begins with an empty directory
+        let next = config(bench.dir.path()).build().unwrap();
+        assert!(!next.running(&handle).await);
+        next.remove(&name("d1")).await.unwrap();
+    }
 }
 
 #[tokio::test]

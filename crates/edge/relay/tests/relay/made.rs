@@ -77,12 +77,17 @@ impl Desktop {
         timeout(LONG, self.listener.accept()).await.unwrap().unwrap().0
     }
 
+    /// The desktop's side of TLS.
+    pub(crate) async fn tls(&self, plain: UnixStream) -> std::io::Result<DesktopTls> {
+        tokio_rustls::TlsAcceptor::from(self.tls.clone()).accept(plain).await
+    }
+
     /// Serves a connection up to and including Client Info.
     pub(crate) async fn serve(&self) -> (DesktopTls, ConnectionRequest, Accepted) {
         let mut plain = self.silent().await;
         let request = ConnectionRequest::parse(&frame(&mut plain).await).unwrap();
         plain.write_all(&ConnectionConfirm::encode(Protocols::SSL)).await.unwrap();
-        let mut stream = tokio_rustls::TlsAcceptor::from(self.tls.clone()).accept(plain).await.unwrap();
+        let mut stream = self.tls(plain).await.unwrap();
         let mut state = Accepting::new(request.protocols.unwrap(), Protocols::SSL);
         loop {
             match state.step(&frame(&mut stream).await).unwrap() {

@@ -7,6 +7,7 @@
 mod fixture;
 
 mod fakes;
+mod hostile;
 mod made;
 mod real;
 mod rust;

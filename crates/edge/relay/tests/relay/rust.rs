@@ -6,7 +6,7 @@ use crate::{
     made::{self, ClientTls, Desktop, DesktopTls, frame, log_on, rest},
 };
 use openrdms_broker::{
-    Route,
+    Limit, Route,
     ports::{Refusal, Told, front::ConnectionEnd},
     session::DetachReason,
 };
@@ -102,6 +102,8 @@ async fn an_order_is_told_with_its_reason_and_closes_both_legs() {
         (DetachReason::TakenOver, Some(ErrorInfo::TakenOver)),
         (DetachReason::Logoff, Some(ErrorInfo::LoggedOff)),
         (DetachReason::Service, Some(ErrorInfo::Disconnected)),
+        (DetachReason::Limit(Limit::Idle), Some(ErrorInfo::IdleTimeout)),
+        (DetachReason::Limit(Limit::Active), Some(ErrorInfo::LogonTimeout)),
         (DetachReason::DesktopClosed, None),
     ];
     for (reason, info) in reasons {
@@ -234,6 +236,7 @@ async fn each_refusal_of_the_broker_has_its_code() {
         (Refusal::NotAllowed, ErrorInfo::NotAllowed),
         (Refusal::NotFound, ErrorInfo::NotFound),
         (Refusal::NoneFree, ErrorInfo::PoolNotFree),
+        (Refusal::Unavailable, ErrorInfo::Denied),
     ];
     for (refused, info) in cases {
         let relay = Running::start(RelayConfig::default(), Err(refused)).await;
