@@ -4,6 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+const GLOBAL: &str = "Global options";
+
 /// Remote desktops for Linux: any RDP client gets a desktop that keeps running when the client goes.
 #[derive(Debug, Parser)]
 #[command(name = "openrdms", version, propagate_version = true, disable_help_subcommand = true)]
@@ -11,13 +13,13 @@ use std::path::PathBuf;
                         5 service not reached, 6 not possible in the present state, 7 timed out.")]
 pub(crate) struct Cli {
     /// Configuration file [default: /etc/openrdms/openrdms.toml, which may be absent]
-    #[arg(long, global = true, env = "OPENRDMS_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "OPENRDMS_CONFIG", value_name = "FILE", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
     /// Unix socket of the service [default: as configured]
-    #[arg(long, global = true, env = "OPENRDMS_SOCKET", value_name = "PATH")]
+    #[arg(long, global = true, env = "OPENRDMS_SOCKET", value_name = "PATH", help_heading = GLOBAL)]
     pub(crate) socket: Option<PathBuf>,
-    /// How to print
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    /// How to print: a table for people, or one JSON document for programs
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL)]
     pub(crate) output: Format,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -26,9 +28,7 @@ pub(crate) struct Cli {
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Table,
-    /// For programs: one JSON document
     Json,
 }
 
