@@ -44,11 +44,6 @@ class Desktop:
             (p for p in self.processes if re.search(PARTS[name], p.command)), key=lambda p: p.pid_inside
         )
 
-    @property
-    def complete(self) -> bool:
-        """Whether the kernel has process 1 of it, without which nothing in it goes on living."""
-        return any(p.pid_inside == 1 for p in self.processes)
-
 
 def desktops(data_dir: Path) -> dict[str, Desktop]:
     """Every desktop of `data_dir` with a live process, wherever that process's parents went."""

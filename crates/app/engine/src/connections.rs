@@ -76,11 +76,14 @@ impl Connections {
         });
     }
 
-    /// The connections of a session other than `except`: all of them are on their way out.
+    /// The connections of a session, other than `except`, that were told to go and have not gone.
     pub(crate) fn leaving(&self, session: SessionUid, except: Option<ConnectionId>) -> Vec<Leaving> {
+        let leaves = |id: &ConnectionId, entry: &Entry| {
+            entry.session == Some(session) && Some(*id) != except && entry.kill.thrown().is_some()
+        };
         self.with(|live| {
             live.iter()
-                .filter(|(id, entry)| entry.session == Some(session) && Some(**id) != except)
+                .filter(|(id, entry)| leaves(id, entry))
                 .map(|(_, entry)| Leaving(entry.end.subscribe()))
                 .collect()
         })

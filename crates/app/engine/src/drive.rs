@@ -99,10 +99,14 @@ impl Engine {
 
     /// Records that a logon has ended, and frees its desktop.
     pub(crate) async fn logon_ended(&self, session: &Session, reason: EndReason) -> Result<(), EngineError> {
-        // First the desktop's row: once the session has ended, the desktop may be taken by the next one.
+        // First the desktop's row: once the session has ended, the desktop may be taken by the next one. Several
+        // may say at once that a logon has ended, and the last must not wipe the next session's handle: so the
+        // handle is read before the session, and cleared only if it is still that one.
+        let handle = self.inner.store.desktop(&session.desktop).await?.and_then(|desktop| desktop.handle);
         let current = self.inner.store.session(session.uid).await?;
-        if current.is_some_and(|s| !matches!(s.state, State::Ended { .. })) {
-            self.inner.store.set_desktop_handle(&session.desktop, None).await?;
+        let ended = current.is_none_or(|s| matches!(s.state, State::Ended { .. }));
+        if let Some(handle) = handle.filter(|_| !ended) {
+            self.inner.store.clear_desktop_handle(&session.desktop, &handle).await?;
         }
         self.drive(session.uid, &Event::LogonEnded(reason)).await?;
         Ok(())
