@@ -3,8 +3,8 @@
 use crate::{Engine, EngineError};
 use openrdms_broker::ports::{LogonEnd, StartDesktop, StoreError};
 use openrdms_broker::session::EndReason;
-use openrdms_broker::{Desktop, DesktopHandle, DesktopName, Session, State};
-use std::collections::{HashMap, HashSet};
+use openrdms_broker::{Desktop, DesktopHandle, DesktopName, Session, SessionUid, State};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ type StartResult = Result<DesktopHandle, Arc<EngineError>>;
 #[derive(Default)]
 pub(crate) struct Starts {
     running: Mutex<HashMap<DesktopName, watch::Receiver<Option<StartResult>>>>,
-    watched: Mutex<HashSet<DesktopName>>,
+    watched: Mutex<HashMap<DesktopName, SessionUid>>,
 }
 
 /// Between two attempts to reach the store; states are to be true within seconds after it has returned.
@@ -36,10 +36,10 @@ impl Starts {
 
     /// Whether somebody waits for the end of this desktop, and will end its session then.
     pub(crate) fn watched(&self, desktop: &DesktopName) -> bool {
-        self.with_watched(|watched| watched.contains(desktop))
+        self.with_watched(|watched| watched.contains_key(desktop))
     }
 
-    fn with_watched<T>(&self, f: impl FnOnce(&mut HashSet<DesktopName>) -> T) -> T {
+    fn with_watched<T>(&self, f: impl FnOnce(&mut HashMap<DesktopName, SessionUid>) -> T) -> T {
         f(&mut self.watched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -136,7 +136,7 @@ impl Engine {
     /// Reports the end of a running desktop as the end of its session.
     pub(crate) fn watch_desktop(&self, session: Session, handle: DesktopHandle) {
         let engine = self.clone();
-        self.inner.starts.with_watched(|watched| watched.insert(session.desktop.clone()));
+        self.inner.starts.with_watched(|watched| watched.insert(session.desktop.clone(), session.uid));
         self.inner.tasks.spawn(async move {
             let end = engine.inner.host.ended(&session.desktop, &handle).await;
             let reason = match end {
@@ -149,7 +149,12 @@ impl Engine {
                 .until_stored("the end of a desktop", || engine.logon_ended(&session, reason.clone()))
                 .await
                 .ok();
-            engine.inner.starts.with_watched(|watched| watched.remove(&session.desktop));
+            engine.inner.starts.with_watched(|watched| {
+                // the desktop may be the next session's by now, and watched for it
+                if watched.get(&session.desktop) == Some(&session.uid) {
+                    watched.remove(&session.desktop);
+                }
+            });
         });
     }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod hook;
 mod identity;
+mod uids;
 mod watchdog;
 
 use crate::config::Config;
@@ -19,7 +20,7 @@ use openrdms_relay::{Relay, RelayConfig, SecurityPolicy, SharedIdentity, TlsIden
 use openrdms_store::SqliteStore;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
@@ -62,13 +63,11 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let realm = Realm { deployment: config.deployment_name.clone(), computer: config.host_name.clone() };
     let accounts = Arc::new(Accounts { local: LocalAccounts { store, key, checker, realm }, keep });
 
-    let last_uid = config.local.uid_first.saturating_add(config.local.uid_count - 1);
-    let rdms = Rdms::new(
-        engine.clone(),
-        accounts.clone(),
-        config.deployment_name.clone(),
-        config.local.uid_first..=last_uid,
-    )?;
+    let uids = config.local.uid_first..=config.local.uid_first.saturating_add(config.local.uid_count - 1);
+    if rustix::process::geteuid().is_root() {
+        uids::check(&uids)?;
+    }
+    let rdms = Rdms::new(engine.clone(), accounts.clone(), config.deployment_name.clone(), uids)?;
     let limits = openrdms_management::Config { machine: config.host_name.clone(), ..Default::default() };
     let server = Server::new(Arc::new(rdms), accounts.clone(), limits);
 
@@ -150,7 +149,9 @@ fn start_log(config: &Config) -> Result<()> {
 /// One service a data directory: two would both believe that they own the desktops.
 fn lock(data_dir: &Path) -> Result<std::fs::File> {
     let path = data_dir.join("lock");
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+    // nobody else may hold it: whoever can open a file can lock it
+    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         anyhow::anyhow!(
             "another openrdms serves {}: stop it, or choose another data directory",

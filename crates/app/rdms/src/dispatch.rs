@@ -105,10 +105,10 @@ impl Rdms {
             actor: call.who.name.clone(),
             from: call.who.from.clone(),
             action: format!("{}.{}", class.name, call.method),
-            target: if target.is_empty() { call.path.to_string() } else { target.clone() },
-            subject: subject.clone(),
+            target: cut(if target.is_empty() { call.path.to_string() } else { target.clone() }),
+            subject: cut(subject.clone()),
             outcome,
-            detail,
+            detail: cut(detail),
         };
         tracing::info!(actor = record.actor, from = record.from, action = record.action, target = record.target,
             outcome = ?record.outcome, "management call");
@@ -211,6 +211,16 @@ impl CimService for Rdms {
     }
 }
 
+/// What callers write reaches the log and the trail, but not at any length.
+fn cut(mut text: String) -> String {
+    const MOST: usize = 256;
+    if let Some((end, _)) = text.char_indices().nth(MOST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// Reads one page of anything the store pages by a text cursor.
 pub(crate) fn limit(limits: Limits) -> u32 {
     u32::try_from(limits.max_elements.clamp(1, 1000)).unwrap_or(1000)
@@ -219,4 +229,15 @@ pub(crate) fn limit(limits: Limits) -> u32 {
 /// For providers of classes without methods.
 pub(crate) fn no_method(call: &Call<'_>) -> MethodError {
     fault(openrdms_engine::EngineError::Invalid(format!("there is no method '{}'", call.method))).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn what_a_caller_writes_is_not_kept_at_any_length() {
+        assert_eq!(cut("short".to_owned()), "short");
+        assert_eq!(cut("ä".repeat(100_000)).chars().count(), 257);
+    }
 }

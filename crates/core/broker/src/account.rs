@@ -28,6 +28,15 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// What changes of an account. One thing at a time, so that two changes at once do not undo each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountChange {
+    /// What it may do.
+    Role(Role),
+    /// What proves it.
+    Credentials(Credentials),
+}
+
 /// A local account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {

@@ -16,7 +16,7 @@ pub mod ports;
 pub mod session;
 pub mod time;
 
-pub use account::{Account, Credentials, Role};
+pub use account::{Account, AccountChange, Credentials, Role};
 pub use audit::{AuditRecord, Outcome};
 pub use client::{ClientFacts, Route};
 pub use desktop::{Collection, Desktop, DesktopHandle, Endpoint};

@@ -2,7 +2,7 @@
 
 use crate::{error::map, row};
 use openrdms_broker::{
-    Account, UserName,
+    Account, AccountChange, UserName,
     ports::{Page, StoreError},
 };
 use sqlx::{SqliteConnection, SqlitePool};
@@ -47,15 +47,21 @@ async fn give_uid(connection: &mut SqliteConnection, uids: RangeInclusive<u32>) 
     Ok(uid)
 }
 
-pub(crate) async fn update(connection: &mut SqliteConnection, new: Account) -> Result<(), StoreError> {
+pub(crate) async fn change(
+    connection: &mut SqliteConnection,
+    user: UserName,
+    change: AccountChange,
+) -> Result<(), StoreError> {
     let found: Option<String> = sqlx::query_scalar("SELECT row FROM account WHERE user_key = ?")
-        .bind(new.user.key())
+        .bind(user.key())
         .fetch_optional(&mut *connection)
         .await
         .map_err(map)?;
     let mut account: Account = row::read_optional(found)?.ok_or(StoreError::NotFound("account"))?;
-    account.role = new.role;
-    account.credentials = new.credentials;
+    match change {
+        AccountChange::Role(role) => account.role = role,
+        AccountChange::Credentials(credentials) => account.credentials = credentials,
+    }
     sqlx::query("UPDATE account SET row = ? WHERE user_key = ?")
         .bind(row::write(&account)?)
         .bind(account.user.key())

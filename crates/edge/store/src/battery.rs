@@ -3,9 +3,9 @@
 
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::{
-    Account, AuditRecord, Collection, CollectionAlias, ConnectionId, Credentials, Desktop, DesktopHandle,
-    DesktopName, Endpoint, HostName, Intake, Lease, LimitAction, Limits, NodeId, Outcome, Role, Session,
-    SessionUid, State, Timestamp, UserName,
+    Account, AccountChange, AuditRecord, Collection, CollectionAlias, ConnectionId, Credentials, Desktop,
+    DesktopHandle, DesktopName, Endpoint, HostName, Intake, Lease, LimitAction, Limits, NodeId, Outcome,
+    Role, Session, SessionUid, State, Timestamp, UserName,
     ports::{SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
     session::{Cause, DetachReason, EndReason, LostReason},
 };
@@ -455,18 +455,15 @@ pub(crate) async fn a_uid_is_given_once_and_the_lowest_first(store: Subject) {
 
 pub(crate) async fn an_account_keeps_its_uid_and_spelling_when_it_changes(store: Subject) {
     let made = store.insert_account(&account("Alice"), 100..=200).await.unwrap();
-    let changed = Account {
-        role: Role::Admin,
-        uid: 7,
-        created: Timestamp(1),
-        credentials: Credentials { password_hash: "new".to_owned(), sealed_nt_hash: None },
-        user: user("aLICE"),
-    };
-    store.update_account(&changed).await.unwrap();
+    let new = Credentials { password_hash: "new".to_owned(), sealed_nt_hash: None };
+    store.change_account(&user("aLICE"), &AccountChange::Role(Role::Admin)).await.unwrap();
+    let read = store.account(&user("ALICE")).await.unwrap().unwrap();
+    assert_eq!((read.role, &read.credentials), (Role::Admin, &made.credentials));
+    store.change_account(&user("aLICE"), &AccountChange::Credentials(new.clone())).await.unwrap();
     let read = store.account(&user("ALICE")).await.unwrap().unwrap();
     assert_eq!((read.role, read.uid, read.created), (Role::Admin, made.uid, NOW));
-    assert_eq!((read.user.name(), read.credentials), ("Alice", changed.credentials));
-    let missing = store.update_account(&account("bob")).await;
+    assert_eq!((read.user.name(), read.credentials), ("Alice", new));
+    let missing = store.change_account(&user("bob"), &AccountChange::Role(Role::Admin)).await;
     assert!(matches!(missing, Err(StoreError::NotFound("account"))), "{missing:?}");
 }
 

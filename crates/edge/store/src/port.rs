@@ -3,8 +3,8 @@
 use crate::{SqliteStore, accounts, catalogue, hosts, sessions, trail};
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::{
-    Account, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, HostName, Intake,
-    KnownHost, Lease, NodeId, Session, SessionUid, Timestamp, UserName,
+    Account, AccountChange, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName,
+    HostName, Intake, KnownHost, Lease, NodeId, Session, SessionUid, Timestamp, UserName,
     ports::{Page, SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
 };
 use std::ops::RangeInclusive;
@@ -183,9 +183,9 @@ impl Store for SqliteStore {
         accounts::list(&self.readers, after, limit).await
     }
 
-    async fn update_account(&self, account: &Account) -> Result<(), StoreError> {
-        let account = account.clone();
-        self.queue.write(|connection| Box::pin(accounts::update(connection, account))).await
+    async fn change_account(&self, user: &UserName, change: &AccountChange) -> Result<(), StoreError> {
+        let (user, change) = (user.clone(), change.clone());
+        self.queue.write(|connection| Box::pin(accounts::change(connection, user, change))).await
     }
 
     async fn delete_account(&self, user: &UserName) -> Result<(), StoreError> {

@@ -49,7 +49,7 @@ impl Authenticator for Accounts {
     ) -> Result<UserName, LogonFailure> {
         let proved = self.prove(domain, user, password).await;
         if let Err(failure) = &proved {
-            tracing::warn!(%peer, user, %failure, "logon refused");
+            tracing::warn!(%peer, user = short(user), %failure, "logon refused");
         }
         proved.map(|account| account.user)
     }
@@ -98,12 +98,17 @@ impl Authenticate for Accounts {
                 Ok(Principal { name: account.user.to_string(), admin, from: from.to_owned() })
             }
             Err(LogonFailure::Denied) => {
-                tracing::warn!(from, user, "management logon refused");
+                tracing::warn!(from, user = short(user), "management logon refused");
                 Err(AuthFailure::Denied)
             }
             Err(LogonFailure::Busy | LogonFailure::Unavailable) => Err(AuthFailure::Unavailable),
         }
     }
+}
+
+/// As much of a claimed name as belongs into a log.
+fn short(user: &str) -> &str {
+    user.char_indices().nth(128).map_or(user, |(end, _)| &user[..end])
 }
 
 /// Who may use the Unix socket: root and the service's own account. A desktop's uid is neither.

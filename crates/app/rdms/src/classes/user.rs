@@ -4,7 +4,7 @@ use super::session::datetime;
 use crate::dispatch::limit;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, admin_only};
-use openrdms_broker::{Account, Role, UserName};
+use openrdms_broker::{Account, AccountChange, Role, UserName};
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
 use openrdms_engine::EngineError;
 use zeroize::Zeroizing;
@@ -41,16 +41,16 @@ impl Provider for OpenRdmsUser {
         if call.method == "AddUser" {
             return add(cx, call).await;
         }
-        let mut account = find(cx, call.path).await?;
+        let account = find(cx, call.path).await?;
         call.audit.subject = account.user.to_string();
         match call.method {
             "SetPassword" => {
-                account.credentials = credentials(cx, call, &account.user).await?;
-                Ok(cx.engine.store().update_account(&account).await?)
+                let change = AccountChange::Credentials(credentials(cx, call, &account.user).await?);
+                Ok(cx.engine.store().change_account(&account.user, &change).await?)
             }
             "SetRole" => {
-                account.role = role(call.params.required_string("Role")?)?;
-                Ok(cx.engine.store().update_account(&account).await?)
+                let change = AccountChange::Role(role(call.params.required_string("Role")?)?);
+                Ok(cx.engine.store().change_account(&account.user, &change).await?)
             }
             "DeleteUser" => Ok(cx.engine.store().delete_account(&account.user).await?),
             _ => Err(crate::dispatch::no_method(call)),

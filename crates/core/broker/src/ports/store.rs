@@ -1,8 +1,9 @@
 //! The Store port: the only truth that survives.
 
 use crate::{
-    Account, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, HostName, Intake,
-    KnownHost, Lease, NodeId, Session, SessionUid, State, Timestamp, UserName, ids, limits::LimitsChange,
+    Account, AccountChange, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName,
+    HostName, Intake, KnownHost, Lease, NodeId, Session, SessionUid, State, Timestamp, UserName, ids,
+    limits::LimitsChange,
 };
 
 /// Why the store did not do it.
@@ -221,8 +222,8 @@ pub trait Store: Send + Sync + 'static {
     /// A page of accounts by key.
     async fn accounts(&self, after: Option<String>, limit: u32) -> Result<Page<Account, String>, StoreError>;
 
-    /// Replaces role and credentials of an account.
-    async fn update_account(&self, account: &Account) -> Result<(), StoreError>;
+    /// Changes an account.
+    async fn change_account(&self, user: &UserName, change: &AccountChange) -> Result<(), StoreError>;
 
     /// Deletes an account; `Conflict("session of this user")` while one has not ended.
     async fn delete_account(&self, user: &UserName) -> Result<(), StoreError>;
