@@ -82,6 +82,8 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let security = SecurityPolicy { nla: config.rdp.nla, tls: config.rdp.tls };
     let mut relay_config = RelayConfig { security, ..RelayConfig::default() };
     relay_config.limits.unauthenticated = config.rdp.max_handshakes;
+    // one address may not take every place
+    relay_config.limits.unauthenticated_per_address = (config.rdp.max_handshakes / 4).max(1);
     let relay = Relay::new(relay_config, relay_identity.clone(), Arc::new(engine.clone()), accounts);
     let mut tasks = doors.serve(&relay, &server, &https, &stop);
 

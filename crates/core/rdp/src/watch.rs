@@ -14,12 +14,13 @@ pub const HEAD: usize = 64;
 /// The share id, if the frame from a desktop is a Demand Active (MS-RDPBCGR 2.2.1.13.1) on channel `io`. It comes at
 /// the start and again at each reactivation.
 pub fn demand_active(head: &[u8], io: u16) -> Option<u32> {
+    const PDUTYPE_DEMANDACTIVEPDU: u16 = 1;
     let mut c = Cursor::new("demand active", share_pdu(head, SEND_DATA_INDICATION, io)?);
     c.u16_le().ok()?;
     let kind = c.u16_le().ok()?;
     c.u16_le().ok()?; // source
-    // PDUTYPE_DEMANDACTIVEPDU, protocol version 1
-    if kind == 0x0011 { c.u32_le().ok() } else { None }
+    // MS-RDPBCGR 2.2.8.1.1.1.1: the type is in the low four bits; clients do not look at the version in the others
+    if kind & 0x000f == PDUTYPE_DEMANDACTIVEPDU { c.u32_le().ok() } else { None }
 }
 
 /// Whether a frame from a client holds input by a person: keys or the mouse. Not input: synchronising the lock
@@ -130,6 +131,21 @@ mod tests {
         let frame = send_data_indication(&content).unwrap();
         assert_eq!(demand_active(&frame, 1003), Some(0x0001_03ea));
         assert_eq!(demand_active(&frame, 1004), None);
+        let of_kind = |low, high| {
+            let mut content = content;
+            (content[2], content[3]) = (low, high);
+            demand_active(&send_data_indication(&content).unwrap(), 1003)
+        };
+        for (low, high) in [(0x01, 0x00), (0x21, 0x00), (0x11, 0x01), (0xf1, 0xff)] {
+            assert_eq!(
+                of_kind(low, high),
+                Some(0x0001_03ea),
+                "whatever version it claims: {low:02x} {high:02x}"
+            );
+        }
+        for low in [0x10, 0x13, 0x16, 0x17, 0x1a] {
+            assert_eq!(of_kind(low, 0x00), None, "another type: {low:02x}");
+        }
         assert_eq!(demand_active(&crate::server::license_valid_client(), 1003), None);
         assert_eq!(demand_active(&crate::server::disconnect_ultimatum(), 1003), None);
     }

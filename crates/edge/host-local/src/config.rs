@@ -4,6 +4,7 @@
 use crate::files::{self, Owner};
 use crate::host::LocalHost;
 use crate::layout::{Layout, hex};
+use crate::trash::Trash;
 use aws_lc_rs::digest;
 use openrdms_broker::HostName;
 use std::io::{self, Read as _};
@@ -67,7 +68,8 @@ pub enum LocalError {
 pub enum Network {
     /// Nothing but itself.
     None,
-    /// The machine's network through pasta: outgoing connections only, and none to the machine itself.
+    /// The machine's network through pasta: outgoing connections only. Loopback and the address that stands for the
+    /// gateway are closed; services on the machine's other addresses are not.
     Outbound,
 }
 
@@ -165,7 +167,8 @@ impl LocalConfig {
         let boot_id = files_of(Path::new("/proc/sys/kernel/random/boot_id"), "reading", |_| {
             crate::identity::boot_id()
         })?;
-        Ok(LocalHost::new(self, layout, binary, boot_id))
+        let trash = files_of(&layout.trash(), "preparing", |dir| Trash::open(dir.to_owned()))?;
+        Ok(LocalHost::new(self, layout, binary, boot_id, trash))
     }
 }
 

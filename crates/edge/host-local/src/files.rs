@@ -43,20 +43,6 @@ pub(crate) fn directory(path: &Path, mode: u32, owner: Owner) -> io::Result<()> 
     Ok(fchmod(&dir, Mode::from_raw_mode(mode))?)
 }
 
-/// Makes a directory that is empty, whatever was there.
-pub(crate) fn empty_directory(path: &Path, mode: u32, owner: Owner) -> io::Result<()> {
-    remove(path)?;
-    directory(path, mode, owner)
-}
-
-/// Removes a directory with all below it; without following links, also against somebody who races.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
-}
-
 /// Writes a file of ours as a whole or not at all, also across a power cut.
 pub(crate) fn write_durable(path: &Path, bytes: &[u8], mode: u32, owner: Owner) -> io::Result<()> {
     let (draft, file) = draft(path, bytes, mode, owner)?;

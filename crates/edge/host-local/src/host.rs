@@ -9,6 +9,7 @@ use crate::inside::{self, Job};
 use crate::launch::{self, Plan};
 use crate::layout::{DeskDir, Layout, unix_name};
 use crate::provision;
+use crate::trash::Trash;
 use openrdms_broker::ports::{Host, HostError, LogonEnd, Prepared, StartDesktop};
 use openrdms_broker::{DesktopHandle, DesktopName, Endpoint, HostName, UserName};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,7 @@ struct Inner {
     layout: Layout,
     binary: PathBuf,
     boot_id: String,
+    trash: Arc<Trash>,
     starting: Arc<Semaphore>,
     /// One permit for each desktop that there is work for: whoever has it is the only one who changes it.
     turns: Mutex<HashMap<DesktopName, Arc<Semaphore>>>,
@@ -63,9 +65,16 @@ struct Current {
 }
 
 impl LocalHost {
-    pub(crate) fn new(config: LocalConfig, layout: Layout, binary: PathBuf, boot_id: String) -> Self {
+    pub(crate) fn new(
+        config: LocalConfig,
+        layout: Layout,
+        binary: PathBuf,
+        boot_id: String,
+        trash: Trash,
+    ) -> Self {
         let starting = Arc::new(Semaphore::new(config.max_starting));
-        Self(Arc::new(Inner { config, layout, binary, boot_id, starting, turns: Mutex::default() }))
+        let (trash, turns) = (Arc::new(trash), Mutex::default());
+        Self(Arc::new(Inner { config, layout, binary, boot_id, trash, starting, turns }))
     }
 
     /// Runs work on a desktop to its end, even if the caller goes away.
@@ -221,9 +230,10 @@ impl Inner {
         let home = self.layout.home(&start.collection, &start.user);
         let job = self.job();
         let (files_desk, user, files_home) = (desk.clone(), start.user.clone(), home.clone());
+        let trash = Arc::clone(&self.trash);
         let filled = blocking(move || {
             provision::home(&homes, &files_home, uid)?;
-            provision::fill(&files_desk, &user, uid, &job)
+            provision::fill(&files_desk, &trash, &user, uid, &job)
         });
         filled.await.map_err(failed("laying out the desktop's files"))?;
 
@@ -312,7 +322,8 @@ impl Inner {
         if self.running_now(&desk).is_some() {
             return Err(HostError::Busy("the desktop is running".into()));
         }
-        blocking(move || files::remove(&desk.0)).await.map_err(failed("removing the desktop"))
+        let trash = Arc::clone(&self.trash);
+        blocking(move || trash.take(&desk.0)).await.map_err(failed("removing the desktop"))
     }
 
     /// The latest run of a desktop, if it has not ended.

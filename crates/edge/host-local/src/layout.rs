@@ -24,6 +24,7 @@ const FILE_NAME_MAX: usize = 120;
 ///   start.log                   0600  what bwrap and the supervisor print
 ///   etc/                        0750  root and the uid's group: read-only for the desktop
 ///   run/ log/                   0700  the uid's: hostile
+/// desktops/.trash/              0700  what was put aside, until it is deleted: hostile; no name has a dot
 /// homes/COLLECTION/NAME@DOMAIN/ 0700  the uid's: hostile, kept
 /// ```
 #[derive(Clone, Debug)]
@@ -58,6 +59,11 @@ impl Layout {
 
     pub(crate) fn homes(&self) -> PathBuf {
         self.root.join("homes")
+    }
+
+    /// On the file system of the desktops, so that what is thrown away is only renamed.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.desktops().join(".trash")
     }
 
     pub(crate) fn desktop(&self, name: &DesktopName) -> DeskDir {

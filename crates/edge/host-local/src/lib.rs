@@ -31,6 +31,7 @@ mod layout;
 pub mod message_window;
 mod provision;
 pub mod supervisor;
+mod trash;
 
 pub use config::{Limits, LocalConfig, LocalError, Network};
 pub use host::LocalHost;

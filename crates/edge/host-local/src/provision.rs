@@ -4,6 +4,7 @@ use crate::certificate;
 use crate::files::{self, Owner};
 use crate::inside::{self, Job};
 use crate::layout::{DeskDir, unix_name};
+use crate::trash::Trash;
 use aws_lc_rs::rand;
 use openrdms_broker::{DesktopName, UserName};
 use std::io;
@@ -51,12 +52,12 @@ pub(crate) fn prepare(desk: &DeskDir, name: &DesktopName) -> io::Result<[u8; 32]
     Ok(sum)
 }
 
-/// Makes the directories of a run, empty, and fills the read-only one.
-pub(crate) fn fill(desk: &DeskDir, user: &UserName, uid: u32, job: &Job) -> io::Result<()> {
-    files::empty_directory(&desk.run(), 0o700, Owner::Desk(uid))?;
-    files::empty_directory(&desk.log(), 0o700, Owner::Desk(uid))?;
+/// Makes the directories of a run, empty, and fills the read-only one. Takes no longer for what the last run left.
+pub(crate) fn fill(desk: &DeskDir, trash: &Trash, user: &UserName, uid: u32, job: &Job) -> io::Result<()> {
+    trash.renew(&desk.run(), 0o700, Owner::Desk(uid))?;
+    trash.renew(&desk.log(), 0o700, Owner::Desk(uid))?;
     let etc = desk.etc();
-    files::empty_directory(&etc, 0o750, Owner::UsFor(uid))?;
+    trash.renew(&etc, 0o750, Owner::UsFor(uid))?;
     let put = |name: &str, bytes: &[u8]| files::write(&etc.join(name), bytes, 0o640, Owner::UsFor(uid));
 
     let copy = |from: &Path| files::read_hostile(from, RSAKEYS_MAX).map(Zeroizing::new);

@@ -1,12 +1,14 @@
 //! From a WS-Management message and a principal to the service, and back to a message.
 
-use crate::Shared;
 use crate::contexts::Context;
+use crate::shares::{Share, Shares};
+use crate::{Config, Shared};
 use openrdms_cim::{CimError, Kind, Principal};
 use openrdms_wsman::{
     Fault, Filter, Input, Limits, Mode, Operation, Rejected, Request, Subcode, bind, reply,
 };
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// What goes back over HTTP.
@@ -26,6 +28,48 @@ pub(crate) enum Caller<'a> {
     Nobody,
     /// A principal, come through a door with these security profiles.
     Principal(&'a Principal, &'a [&'a str]),
+}
+
+/// Room for the methods that run. They outlive their callers, so administrators have room of their own.
+pub(crate) struct Methods {
+    admins: Arc<Semaphore>,
+    users: Arc<Semaphore>,
+    each: Shares<String>,
+}
+
+/// The place of a method that runs.
+struct Place {
+    _counted: OwnedSemaphorePermit,
+    _share: Option<Share<String>>,
+}
+
+impl Methods {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            admins: Arc::new(Semaphore::new(config.max_methods)),
+            users: Arc::new(Semaphore::new(config.max_user_methods)),
+            each: Shares::new(config.max_user_methods_each),
+        }
+    }
+
+    /// Waits until nothing runs any more. Cancel-safe.
+    pub(crate) async fn ended(&self, config: &Config) {
+        for (room, all) in [(&self.admins, config.max_methods), (&self.users, config.max_user_methods)] {
+            let all = u32::try_from(all).unwrap_or(u32::MAX);
+            // The semaphore is never closed, so the only answer is that all permits are back.
+            drop(room.acquire_many(all).await);
+        }
+    }
+
+    fn take(&self, who: &Principal) -> Option<Place> {
+        let (room, share) = if who.admin {
+            (&self.admins, None)
+        } else {
+            (&self.users, Some(self.each.take(who.name.to_lowercase())?))
+        };
+        let counted = Arc::clone(room).try_acquire_owned().ok()?;
+        Some(Place { _counted: counted, _share: share })
+    }
 }
 
 impl Shared {
@@ -179,14 +223,15 @@ impl Shared {
         let class = bind::class(request, self.service.repository())?;
         let (method, path, params) = bind::invocation(request, class, method, input)?;
         let (class, method) = (class.name.clone(), method.name.clone());
-        let permit = Arc::clone(&self.methods)
-            .try_acquire_owned()
-            .map_err(|_| Fault::new(Subcode::QuotaLimit, "too many methods are running"))?;
+        let place = self
+            .methods
+            .take(who)
+            .ok_or_else(|| Fault::new(Subcode::QuotaLimit, "too many methods are running"))?;
         let (service, who, options) = (Arc::clone(&self.service), who.clone(), request.options.clone());
         let name = method.clone();
         let task = tokio::spawn(async move {
             let result = service.invoke(&who, &path, &name, params, &options).await;
-            drop(permit);
+            drop(place);
             result
         });
         let result = task.await.map_err(|_| Fault::new(Subcode::InternalError, "the method failed"))??;

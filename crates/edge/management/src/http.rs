@@ -12,11 +12,12 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use openrdms_cim::Principal;
 use openrdms_wsman::Operation;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// How a connection came in, and what that proves.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Door {
     /// TCP: every request has to prove who it comes from.
     Tcp {
@@ -24,6 +25,8 @@ pub(crate) enum Door {
         from: String,
         /// Its security profiles.
         profiles: &'static [&'static str],
+        /// Told whenever a request has proved who it comes from.
+        proved: Notify,
     },
     /// A Unix socket: the kernel told who it is.
     Peer(Principal),
@@ -80,15 +83,18 @@ impl Shared {
         header: Option<&HeaderValue>,
         door: &Door,
     ) -> Result<(Principal, &'static [&'static str]), StatusCode> {
-        let (from, profiles) = match door {
+        let (from, profiles, proved) = match door {
             Door::Peer(who) => return Ok((who.clone(), &[])),
             Door::Refused => return Err(StatusCode::FORBIDDEN),
-            Door::Tcp { from, profiles } => (from, *profiles),
+            Door::Tcp { from, profiles, proved } => (from, *profiles, proved),
         };
         let (user, password) =
             header.and_then(|h| basic::parse(h.as_bytes())).ok_or(StatusCode::UNAUTHORIZED)?;
         match timeout(self.config.request_timeout, self.auth.basic(&user, password, from)).await {
-            Ok(Ok(who)) => Ok((who, profiles)),
+            Ok(Ok(who)) => {
+                proved.notify_one();
+                Ok((who, profiles))
+            }
             Ok(Err(AuthFailure::Denied)) => Err(StatusCode::UNAUTHORIZED),
             Ok(Err(AuthFailure::Unavailable)) | Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
         }

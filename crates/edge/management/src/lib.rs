@@ -10,6 +10,7 @@ mod contexts;
 mod dispatch;
 mod http;
 mod listen;
+mod shares;
 mod tls;
 
 pub use basic::{AuthFailure, Authenticate};
@@ -27,6 +28,9 @@ pub struct Config {
     pub machine: String,
     /// Connections per listener; more wait to be accepted.
     pub max_connections: usize,
+    /// Connections of one address (of IPv6, one /64) to a TCP listener that have not authenticated yet; more are
+    /// closed at once.
+    pub max_unproved_each: usize,
     /// Longest request body, in bytes.
     pub max_request: usize,
     /// Longest reply, in bytes.
@@ -37,12 +41,18 @@ pub struct Config {
     pub max_listings: usize,
     /// Open listings of one principal.
     pub max_listings_each: usize,
-    /// Methods that run at once, those included whose caller has gone.
+    /// Methods of administrators that run at once, those included whose caller has gone.
     pub max_methods: usize,
+    /// Methods of everybody else that run at once besides: they never keep an administrator out.
+    pub max_user_methods: usize,
+    /// Methods of one principal among these.
+    pub max_user_methods_each: usize,
     /// How long a listing stays open after its last reply.
     pub listing_idle: Duration,
     /// How long the TLS handshake may take.
     pub handshake_timeout: Duration,
+    /// From being accepted until a connection has authenticated for the first time; it is closed otherwise.
+    pub unproved_limit: Duration,
     /// How long the headers of a request may take, and so how long a connection may be idle.
     pub header_timeout: Duration,
     /// How long a request body may take.
@@ -66,23 +76,21 @@ struct Shared {
     auth: Arc<dyn Authenticate>,
     config: Config,
     contexts: contexts::Contexts,
-    methods: Arc<tokio::sync::Semaphore>,
+    methods: dispatch::Methods,
 }
 
 impl Server {
     /// A server in front of `service`.
     pub fn new(service: Arc<dyn CimService>, auth: Arc<dyn Authenticate>, config: Config) -> Self {
         let contexts = contexts::Contexts::new(&config);
-        let methods = Arc::new(tokio::sync::Semaphore::new(config.max_methods));
+        let methods = dispatch::Methods::new(&config);
         Self { shared: Arc::new(Shared { service, auth, config, contexts, methods }) }
     }
 
     /// Waits until no method runs any more, those included whose caller has gone: for after the listeners
     /// have stopped. Cancel-safe.
     pub async fn methods_ended(&self) {
-        let all = u32::try_from(self.shared.config.max_methods).unwrap_or(u32::MAX);
-        // The semaphore is never closed, so the only answer is that all permits are back.
-        drop(self.shared.methods.acquire_many(all).await);
+        self.shared.methods.ended(&self.shared.config).await;
     }
 }
 
@@ -92,14 +100,18 @@ impl Default for Config {
         Self {
             machine: "localhost".to_owned(),
             max_connections: 512,
+            max_unproved_each: 512 / 4,
             max_request: 512_000,
             max_envelope: 512_000,
             max_batch: 1000,
             max_listings: 1000,
             max_listings_each: 100,
             max_methods: 256,
+            max_user_methods: 256 / 4,
+            max_user_methods_each: 8,
             listing_idle: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
+            unproved_limit: Duration::from_secs(30),
             header_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(30),
             send_timeout: Duration::from_secs(60),

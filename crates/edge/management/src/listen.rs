@@ -1,6 +1,7 @@
 //! The listeners: accept, secure, serve, and stop without cutting anybody short.
 
 use crate::http::Door;
+use crate::shares::{Share, Shares, network};
 use crate::{AuthFailure, Server, Shared, Tls};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -9,15 +10,15 @@ use openrdms_cim::Principal;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::UCred;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,20 +57,34 @@ impl Server {
             return Err(ServeError::NotLoopback(address));
         }
         let connections = Connections::new(self, shutdown);
+        let shares = Shares::new(self.shared.config.max_unproved_each);
         while let Some((permit, (stream, peer))) = connections.accept(|| listener.accept()).await {
+            let Some(share) = shares.take(network(peer.ip())) else {
+                tracing::warn!(%peer, "a connection is shed: too many of its address have not authenticated");
+                continue;
+            };
+            let unproved =
+                Unproved { until: Instant::now() + self.shared.config.unproved_limit, share: Some(share) };
             if let Err(error) = prepare(&stream, self.shared.config.send_timeout) {
                 tracing::debug!(%error, "connection lost before it began");
                 continue;
             }
             let profiles: &[&str] = if tls.is_some() { &HTTPS_PROFILES } else { &HTTP_PROFILES };
-            let door = Door::Tcp { from: format!("wsman {}", peer.ip().to_canonical()), profiles };
+            let door = Door::Tcp {
+                from: format!("wsman {}", peer.ip().to_canonical()),
+                profiles,
+                proved: Notify::new(),
+            };
             let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.current()));
             let (shared, stop) = (Arc::clone(&self.shared), connections.shutdown.clone());
             connections.tasks.spawn(async move {
                 let _permit = permit;
-                let Some(acceptor) = acceptor else { return connection(shared, stream, door, stop).await };
-                match timeout(shared.config.handshake_timeout, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(shared, stream, door, stop).await,
+                let Some(acceptor) = acceptor else {
+                    return connection(shared, stream, door, unproved, stop).await;
+                };
+                let by = unproved.until.min(Instant::now() + shared.config.handshake_timeout);
+                match timeout_at(by, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => connection(shared, stream, door, unproved, stop).await,
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "no tls handshake"),
                     Err(_) => tracing::debug!(%peer, "tls handshake took too long"),
                 }
@@ -96,10 +111,12 @@ impl Server {
                     continue;
                 }
             };
+            let unproved =
+                Unproved { until: Instant::now() + self.shared.config.unproved_limit, share: None };
             let (shared, stop) = (Arc::clone(&self.shared), connections.shutdown.clone());
             connections.tasks.spawn(async move {
                 let _permit = permit;
-                connection(shared, stream, door, stop).await;
+                connection(shared, stream, door, unproved, stop).await;
             });
         }
         connections.drain().await;
@@ -112,6 +129,31 @@ struct Connections {
     room: Arc<Semaphore>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+}
+
+/// A connection nobody has authenticated on yet.
+struct Unproved {
+    /// When it is closed.
+    until: Instant,
+    /// Its place among those of its address.
+    share: Option<Share<IpAddr>>,
+}
+
+impl Unproved {
+    /// Ends when it is too late to authenticate; never once somebody has.
+    async fn too_late(self, door: &Door) -> Self {
+        match door {
+            Door::Peer(_) => std::future::pending().await,
+            Door::Refused => sleep_until(self.until).await,
+            Door::Tcp { proved, .. } => {
+                if timeout_at(self.until, proved.notified()).await.is_ok() {
+                    drop(self.share);
+                    return std::future::pending().await;
+                }
+            }
+        }
+        self
+    }
 }
 
 impl Connections {
@@ -157,9 +199,15 @@ fn prepare(stream: &TcpStream, patience: Duration) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?)
 }
 
-/// Serves one connection to its end, or at the shutdown to the end of the request that is running.
-async fn connection<S>(shared: Arc<Shared>, stream: S, door: Door, shutdown: CancellationToken)
-where
+/// Serves one connection to its end, or at the shutdown, or when nobody has authenticated in time, to the end of the
+/// request that is running.
+async fn connection<S>(
+    shared: Arc<Shared>,
+    stream: S,
+    door: Door,
+    unproved: Unproved,
+    shutdown: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let grace = shared.config.grace;
@@ -179,10 +227,16 @@ where
             serving.as_mut().graceful_shutdown();
             timeout(grace, serving).await
         }
+        // It keeps its place among those of its address until it is gone.
+        _unproved = unproved.too_late(&door) => {
+            tracing::debug!("nobody has authenticated on a connection in time");
+            serving.as_mut().graceful_shutdown();
+            timeout(grace, serving).await
+        }
     };
     match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "connection ended badly"),
-        Err(_) => tracing::info!("a request did not end before the shutdown"),
+        Err(_) => tracing::info!("a request did not end before its connection had to"),
     }
 }

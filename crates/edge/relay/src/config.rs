@@ -29,12 +29,18 @@ pub struct Limits {
     pub authenticate: Duration,
     /// From Client Info until the desktop is bound, the broker's 6 s included. Many clients give up after 9 s.
     pub bind: Duration,
+    /// From the binding until the desktop is active. A desktop that takes longer is given up: its session would
+    /// be starting for ever.
+    pub activate: Duration,
     /// To tell a client why it is being closed.
     pub tell: Duration,
     /// For a client to close its side after it has been told.
     pub drain: Duration,
     /// Connections of users not yet proved; more are closed at once.
     pub unauthenticated: usize,
+    /// As many of these may come from one address (of IPv6, one /64); more are closed at once. Many users may share
+    /// an address, but one address must not keep everybody else out.
+    pub unauthenticated_per_address: usize,
     /// Connections altogether; more are closed at once.
     pub connections: usize,
 }
@@ -51,9 +57,11 @@ impl Default for Limits {
             negotiate: Duration::from_secs(10),
             authenticate: Duration::from_secs(60),
             bind: Duration::from_millis(8500),
+            activate: Duration::from_secs(30),
             tell: Duration::from_secs(1),
             drain: Duration::from_secs(2),
             unauthenticated: 256,
+            unauthenticated_per_address: 64,
             connections: 10_000,
         }
     }

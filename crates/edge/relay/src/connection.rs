@@ -6,7 +6,7 @@ use crate::{
     ending,
     order::Order,
     pump::{Event, Pump},
-    server::Shared,
+    server::{Shared, Unproved},
     socket,
 };
 use openrdms_broker::{
@@ -18,12 +18,18 @@ use openrdms_broker::{
     session::DetachReason,
 };
 use openrdms_rdp::{ChannelMap, server::ErrorInfo};
-use std::{future::poll_fn, net::IpAddr, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::{Future as _, poll_fn},
+    net::IpAddr,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_rustls::{client, server};
 use tokio_util::task::AbortOnDropHandle;
@@ -40,11 +46,12 @@ enum Stop {
     Unwanted(ErrorInfo),
     ClientGone,
     DesktopGone,
+    /// It broke the protocol, or did not become active in time.
     DesktopBroke,
 }
 
 /// Runs one connection. `unproved` is given back as soon as the user is proved.
-pub(crate) async fn run(shared: Arc<Shared>, tcp: TcpStream, peer: IpAddr, unproved: OwnedSemaphorePermit) {
+pub(crate) async fn run(shared: Arc<Shared>, tcp: TcpStream, peer: IpAddr, unproved: Unproved) {
     if let Err(error) = socket::tune(&tcp) {
         tracing::debug!(%error, "the client was gone at once");
         return;
@@ -132,28 +139,39 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
     tracing::debug!(%connection, %session, ids_differ = map.is_some(), "both legs are connected");
     let mut pump = Pump::new(stream, desktop, map, accepted.ids.io);
     drop(accepted);
-    let stop = pass(&mut pump, &mut order, &mut *attachment, connection).await;
+    let stop = pass(&mut pump, &mut order, &mut *attachment, connection, limits.activate).await;
     let end = finish(pump, stop, early_flags, shared).await;
     tracing::info!(%connection, %session, ?end, "a connection has ended");
     attachment.closed(end).await;
 }
 
-/// Passes everything through until somebody ends it.
+/// Passes everything through until somebody ends it, or the desktop is not active `within` that time.
 async fn pass(
     pump: &mut BoundPump,
     order: &mut Order,
     attachment: &mut dyn Attachment,
     connection: ConnectionId,
+    within: Duration,
 ) -> Stop {
+    let mut limit = pin!(sleep(within));
+    let mut active = false;
     loop {
-        let event = poll_fn(|cx| match order.poll(cx) {
-            Poll::Ready(reason) => Poll::Ready(Err(reason)),
-            Poll::Pending => pump.poll(cx).map(Ok),
+        let event = poll_fn(|cx| {
+            if let Poll::Ready(reason) = order.poll(cx) {
+                return Poll::Ready(Err(Stop::Ordered(reason)));
+            }
+            // before the pump: one that always has something to do leaves no budget for a timer
+            if !active && limit.as_mut().poll(cx).is_ready() {
+                tracing::warn!(%connection, ?within, "a desktop did not become active in time");
+                return Poll::Ready(Err(Stop::DesktopBroke));
+            }
+            pump.poll(cx).map(Ok)
         });
         match event.await {
-            Err(reason) => return Stop::Ordered(reason),
+            Err(stop) => return stop,
             Ok(Event::Input) => attachment.input(Duration::ZERO),
             Ok(Event::Activated) => {
+                active = true;
                 // the desktop's first frame waits meanwhile: nobody sees a desktop that the broker does not know of
                 let activated = tokio::select! {
                     biased;

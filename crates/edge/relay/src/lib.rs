@@ -28,6 +28,7 @@ mod pin;
 pub mod ports;
 mod pump;
 pub mod server;
+mod shares;
 mod socket;
 pub mod tls;
 

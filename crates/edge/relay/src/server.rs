@@ -1,9 +1,18 @@
 //! The listener: takes connections, bounds their number, and ends them all when it is told to stop.
 
-use crate::{config::RelayConfig, connection, ports::Authenticator, tls::SharedIdentity};
+use crate::{
+    config::RelayConfig,
+    connection,
+    ports::Authenticator,
+    shares::{Share, Shares},
+    tls::SharedIdentity,
+};
 use openrdms_broker::ports::Front;
 use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// An RDP relay. Cheap to make; one may serve several listeners.
@@ -14,6 +23,7 @@ pub struct Relay {
     front: Arc<dyn Front>,
     auth: Arc<dyn Authenticator>,
     unproved: Arc<Semaphore>,
+    shares: Shares,
     connections: Arc<Semaphore>,
 }
 
@@ -26,6 +36,12 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
 }
 
+/// The places of a connection whose user is not proved yet: among all of them, and among those of its address.
+pub(crate) struct Unproved {
+    _counted: OwnedSemaphorePermit,
+    _share: Share,
+}
+
 impl Relay {
     /// Makes a relay. The limits on the number of connections hold for all of its listeners together.
     pub fn new(
@@ -35,8 +51,9 @@ impl Relay {
         auth: Arc<dyn Authenticator>,
     ) -> Self {
         let unproved = Arc::new(Semaphore::new(config.limits.unauthenticated));
+        let shares = Shares::new(config.limits.unauthenticated_per_address);
         let connections = Arc::new(Semaphore::new(config.limits.connections));
-        Self { config, identity, front, auth, unproved, connections }
+        Self { config, identity, front, auth, unproved, shares, connections }
     }
 
     /// Serves a listener until `shutdown`, then ends its connections (their clients are told) and returns when the
@@ -73,6 +90,11 @@ impl Relay {
                 tracing::warn!(%peer, "a connection is shed: too many are open");
                 continue;
             };
+            let Some(share) = self.shares.take(peer) else {
+                tracing::warn!(%peer, "a connection is shed: too many are open from its address");
+                continue;
+            };
+            let unproved = Unproved { _counted: unproved, _share: share };
             let shared = shared.clone();
             tasks.spawn(async move {
                 let _counted = counted;

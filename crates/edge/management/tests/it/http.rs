@@ -5,10 +5,12 @@ use crate::raw::{ANNA, ROOT, basic, exchange, post, receive};
 use openrdms_cim::Principal;
 use openrdms_management::{AuthFailure, Config, PeerPolicy, ServeError, Server, Tls};
 use openrdms_wsman::client;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 fn identify() -> Vec<u8> {
@@ -141,6 +143,94 @@ async fn connections_over_the_limit_wait_for_room() {
     assert!(waiting.is_err(), "there is no room yet");
     drop(first);
     assert_eq!(receive(&mut second).await.unwrap().status, 200);
+}
+
+/// What a test waits for comes much sooner than this, or not at all.
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn whoever_does_not_authenticate_is_closed_whatever_they_send() {
+    let config = Config {
+        max_connections: 4,
+        max_unproved_each: 4,
+        unproved_limit: Duration::from_secs(1),
+        grace: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let server = Running::start(Fake::new(1), config, None).await;
+    let request = post("/wsman", &basic(ROOT), &identify());
+    let mut proved = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(exchange(&mut proved, &request).await.status, 200);
+    // The others take every place that is left.
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let mut halting = TcpStream::connect(server.address).await.unwrap();
+    halting.write_all(b"POST /wsman HTTP/1.1\r\nHo").await.unwrap();
+    let mut busy = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(exchange(&mut busy, &post("/wsman", "", b"")).await.status, 401);
+    let mut waiting = TcpStream::connect(server.address).await.unwrap();
+    waiting.write_all(&request).await.unwrap();
+    let refused = async {
+        let wrong = post("/wsman", &basic("LAB\\root:wrong"), &identify());
+        while busy.write_all(&wrong).await.is_ok() {
+            let Some(reply) = receive(&mut busy).await else { break };
+            assert_eq!(reply.status, 401);
+        }
+    };
+    timeout(LONG, refused).await.expect("being refused does not keep a connection open");
+    for stream in [&mut silent, &mut halting] {
+        assert_eq!(timeout(LONG, receive(stream)).await.expect("it is closed"), None);
+    }
+    let reply = timeout(LONG, receive(&mut waiting)).await.expect("there is room again");
+    assert_eq!(reply.unwrap().status, 200);
+    assert_eq!(exchange(&mut proved, &request).await.status, 200, "it has authenticated once");
+}
+
+#[tokio::test]
+async fn a_peer_that_may_not_come_in_does_not_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
+    let config = Config { unproved_limit: Duration::from_millis(200), ..Config::default() };
+    let server = Server::new(Fake::new(1), Arc::new(crate::fake::People), config);
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    let policy: PeerPolicy = Arc::new(|_| Err(AuthFailure::Denied));
+    let task = tokio::spawn(async move { server.serve_unix(listener, policy, stop).await });
+    let mut stream = UnixStream::connect(directory.path().join("socket")).await.unwrap();
+    assert_eq!(timeout(LONG, receive(&mut stream)).await.expect("it is closed"), None);
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_every_place_before_it_authenticates() {
+    let config = Config { max_unproved_each: 2, unproved_limit: 2 * LONG, ..Config::default() };
+    let server = Running::start(Fake::new(1), config, None).await;
+    let request = post("/wsman", &basic(ROOT), &identify());
+    let mut proved = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        assert_eq!(exchange(&mut stream, &request).await.status, 200, "who is proved takes no such place");
+        proved.push(stream);
+    }
+    let first = TcpStream::connect(server.address).await.unwrap();
+    let _second = TcpStream::connect(server.address).await.unwrap();
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(timeout(LONG, receive(&mut third)).await.expect("one too many"), None);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 2], 0))).unwrap();
+    let mut other = socket.connect(server.address).await.unwrap();
+    assert_eq!(exchange(&mut other, &request).await.status, 200, "another address has its own places");
+    drop(first);
+    let again = async {
+        loop {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let sent = stream.write_all(&request).await;
+            if sent.is_ok() && receive(&mut stream).await.is_some_and(|reply| reply.status == 200) {
+                break;
+            }
+        }
+    };
+    timeout(LONG, again).await.expect("there is room again");
 }
 
 #[tokio::test]

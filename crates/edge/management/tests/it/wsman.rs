@@ -179,6 +179,26 @@ async fn methods_at_once_are_limited() {
 }
 
 #[tokio::test]
+async fn a_user_does_not_take_the_administrators_room_nor_that_of_other_users() {
+    for (max_user_methods, max_user_methods_each) in [(1, 8), (8, 1)] {
+        let request_timeout = Duration::from_millis(20);
+        let config = Config { max_user_methods, max_user_methods_each, request_timeout, ..Config::default() };
+        let server = Running::start(Fake::new(3), config, None).await;
+        let held = server.fake.gate.acquire_many(1000).await.unwrap();
+        let body = invoke(1, "Disconnect", &[]);
+        assert_eq!(refused(&server, ANNA, &body).await.code, WmiCode::WBEM_E_TIMED_OUT, "it runs");
+        assert_eq!(refused(&server, ANNA, &body).await.code, WmiCode::WBEM_E_SERVER_TOO_BUSY);
+        for _ in 0..2 {
+            assert_eq!(refused(&server, ROOT, &body).await.code, WmiCode::WBEM_E_TIMED_OUT, "it runs");
+        }
+        drop(held);
+        server.server.methods_ended().await;
+        assert_eq!(server.fake.calls.lock().unwrap().len(), 2, "both of the administrator");
+        assert_eq!(refused(&server, ANNA, &body).await.kind, Kind::Denied, "there is room again");
+    }
+}
+
+#[tokio::test]
 async fn a_utf_16_client_gets_utf_16() {
     let server = Running::plain(1).await;
     for charset in [Charset::Utf16Le, Charset::Utf16Be] {

@@ -1,7 +1,7 @@
 //! The rules of the relay, with a client and a desktop made in Rust.
 
 use crate::{
-    fakes::{Running, Seen},
+    fakes::{LONG, Running, Seen},
     fixture::{self, Client},
     made::{self, ClientTls, Desktop, DesktopTls, frame, log_on, rest},
 };
@@ -13,13 +13,17 @@ use openrdms_broker::{
 use openrdms_rdp::{
     mcs::send_data_indication,
     server::{ErrorInfo, disconnect_ultimatum, license_valid_client, set_error_info},
-    x224::{ConnectionConfirm, Protocols, Routing},
+    x224::{ConnectionConfirm, ConnectionRequest, Protocols, Routing},
 };
 use openrdms_relay::{RelayConfig, SecurityPolicy};
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
+    time::timeout,
 };
 
 const SHARE: u32 = 0x0001_03ea;
@@ -289,6 +293,44 @@ async fn a_desktop_that_does_not_answer_in_time_or_at_all_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_desktop_that_does_not_become_active_in_time_is_given_up_however_much_it_says() {
+    let desktop = Desktop::new();
+    let mut config = RelayConfig::default();
+    config.limits.activate = Duration::from_millis(300);
+    let mut relay = Running::start(config, Ok((desktop.endpoint(), desktop.sha256))).await;
+    let (mut client, (mut far, _, _)) = tokio::join!(alice(&relay), desktop.serve());
+    let talk = async { while far.write_all(&license_valid_client()).await.is_ok() {} };
+    let (said, ()) = tokio::join!(rest(&mut client), talk);
+    let last = [set_error_info(0, ErrorInfo::DesktopFailed), disconnect_ultimatum()].concat();
+    assert!(said.ends_with(&last));
+    drop((client, far));
+    relay.attached().await;
+    assert_eq!(relay.closed().await, ConnectionEnd::DesktopFailed);
+
+    // and a silent one, of which the client has had nothing
+    let (mut client, _far) = tokio::join!(alice(&relay), desktop.serve());
+    assert_eq!(rest(&mut client).await, refusal(ErrorInfo::DesktopFailed));
+    drop(client);
+    relay.attached().await;
+    assert_eq!(relay.closed().await, ConnectionEnd::DesktopFailed);
+}
+
+#[tokio::test]
+async fn the_limit_for_becoming_active_does_not_end_an_active_desktop() {
+    let desktop = Desktop::new();
+    let mut config = RelayConfig::default();
+    config.limits.activate = Duration::from_secs(2);
+    let within = config.limits.activate;
+    let mut relay = Running::start(config, Ok((desktop.endpoint(), desktop.sha256))).await;
+    let (mut client, mut far) = active(&mut relay, &desktop, &Client::default()).await;
+    let quiet = tokio::time::timeout(within + Duration::from_millis(500), frame(&mut client)).await;
+    assert!(quiet.is_err(), "nothing is said to the client");
+    far.write_all(&demand_active()).await.unwrap();
+    far.flush().await.unwrap();
+    assert_eq!(frame(&mut client).await, demand_active());
+}
+
+#[tokio::test]
 async fn a_desktop_that_breaks_the_protocol_or_leaves_is_reported() {
     let desktop = Desktop::new();
     let mut relay = relay(&desktop).await;
@@ -423,4 +465,33 @@ async fn connections_beyond_the_limit_are_shed_and_the_slow_are_closed() {
     assert_eq!(rest(&mut half).await, []);
     let (_, confirm) = made::negotiate(&relay, &[], 1).await;
     assert!(ConnectionConfirm::parse(&confirm).is_ok(), "there is room again");
+}
+
+/// A connection from another address of this machine that has been answered, or none if it was shed.
+async fn answered_from(relay: &Running, address: &str) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+    let mut tcp = socket.connect(relay.addr).await.unwrap();
+    // a connection that is shed may be gone before the request is
+    let _ = tcp.write_all(&ConnectionRequest::encode("alice", Protocols::SSL)).await;
+    let answered = timeout(LONG, tcp.read_u8()).await.expect("answered or shed at once");
+    answered.ok().map(|_| tcp)
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_every_place_and_a_proved_user_takes_none() {
+    let desktop = Desktop::new();
+    let mut config = RelayConfig::default();
+    config.limits.unauthenticated_per_address = 2;
+    // what is shed is shed for its number, not for its slowness
+    config.limits.negotiate = 2 * LONG;
+    let mut relay = Running::start(config, Ok((desktop.endpoint(), desktop.sha256))).await;
+    let _proved = active(&mut relay, &desktop, &Client::default()).await;
+    let first = answered_from(&relay, "127.0.0.1").await.expect("there is room");
+    let _second = answered_from(&relay, "127.0.0.1").await.expect("the proved user takes no place");
+    assert!(answered_from(&relay, "127.0.0.1").await.is_none(), "one too many");
+    assert!(answered_from(&relay, "127.0.0.2").await.is_some(), "another address has its own places");
+    drop(first);
+    let again = async { while answered_from(&relay, "127.0.0.1").await.is_none() {} };
+    timeout(LONG, again).await.expect("there is room again");
 }
