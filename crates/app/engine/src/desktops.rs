@@ -21,6 +21,16 @@ pub(crate) struct Starts {
 /// Between two attempts to reach the store; states are to be true within seconds after it has returned.
 const RETRY_MOST: Duration = Duration::from_secs(1);
 
+/// What the host's word on the end of a logon is to its session; `no_word` says it where the host has none.
+pub(crate) fn end_reason(end: LogonEnd, no_word: &str) -> EndReason {
+    match end {
+        LogonEnd::LoggedOff => EndReason::LoggedOff,
+        LogonEnd::Asked => EndReason::Administrator,
+        LogonEnd::Failed(why) => EndReason::Failed(why),
+        LogonEnd::Vanished => EndReason::Failed(no_word.to_owned()),
+    }
+}
+
 impl Starts {
     fn with<T>(
         &self,
@@ -139,12 +149,7 @@ impl Engine {
         self.inner.starts.with_watched(|watched| watched.insert(session.desktop.clone(), session.uid));
         self.inner.tasks.spawn(async move {
             let end = engine.inner.host.ended(&session.desktop, &handle).await;
-            let reason = match end {
-                LogonEnd::LoggedOff => EndReason::LoggedOff,
-                LogonEnd::Asked => EndReason::Administrator,
-                LogonEnd::Failed(why) => EndReason::Failed(why),
-                LogonEnd::Vanished => EndReason::Failed("the desktop is gone and left no word".into()),
-            };
+            let reason = end_reason(end, "the desktop is gone and left no word");
             engine
                 .until_stored("the end of a desktop", || engine.logon_ended(&session, reason.clone()))
                 .await

@@ -1,5 +1,6 @@
 //! What became of this host's sessions while nobody looked, or while nobody could be told.
 
+use crate::desktops::end_reason;
 use crate::{Engine, EngineError};
 use openrdms_broker::ports::{LogonEnd, SessionFilter};
 use openrdms_broker::session::EndReason;
@@ -45,7 +46,12 @@ impl Engine {
             self.logon_ended(session, EndReason::HostRestarted).await?;
             return Ok(false);
         }
+        // before the row: a watcher clears the handle, then says how the logon ended, and only then stops watching
+        let watched = self.inner.starts.watched(&session.desktop);
         let Some(handle) = self.handle_of(session).await? else {
+            if watched {
+                return Ok(false);
+            }
             self.logon_ended(session, EndReason::StartFailed("the service stopped during the start".into()))
                 .await?;
             return Ok(false);
@@ -65,14 +71,7 @@ impl Engine {
         let end =
             tokio::time::timeout(Duration::from_secs(2), self.inner.host.ended(&session.desktop, &handle))
                 .await;
-        let reason = match end {
-            Ok(LogonEnd::LoggedOff) => EndReason::LoggedOff,
-            Ok(LogonEnd::Asked) => EndReason::Administrator,
-            Ok(LogonEnd::Failed(why)) => EndReason::Failed(why),
-            Ok(LogonEnd::Vanished) | Err(_) => {
-                EndReason::Failed("ended while the service was stopped".into())
-            }
-        };
+        let reason = end_reason(end.unwrap_or(LogonEnd::Vanished), "ended while the service was stopped");
         self.logon_ended(session, reason).await?;
         Ok(false)
     }

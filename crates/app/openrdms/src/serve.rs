@@ -108,8 +108,8 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let outcome = tokio::select! {
         outcome = signals(&config, &relay_identity, &https) => outcome,
         ended = tasks.join_next() => Err(match ended {
-            Some(Ok(Err(error))) => error.context("a listener ended"),
-            _ => anyhow::anyhow!("a listener ended by itself"),
+            Some(Ok(Err(error))) => error.context("an essential task ended"),
+            _ => anyhow::anyhow!("an essential task ended by itself"),
         }),
         never = watchdog::run() => match never {},
         ended = &mut lease => Err(match ended {
