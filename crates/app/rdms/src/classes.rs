@@ -1,11 +1,12 @@
 //! One file a CIM class.
 
+mod audit;
 mod collection;
 mod desktop;
 mod host;
-mod session;
+pub(crate) mod session;
 mod user;
-mod virtual_desktop_session;
+pub(crate) mod virtual_desktop_session;
 
 use crate::provider::Provider;
 
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Box<dyn Provider>> {
         Box::new(collection::OpenRdmsCollection),
         Box::new(desktop::OpenRdmsDesktop),
         Box::new(host::OpenRdmsHost),
+        Box::new(audit::OpenRdmsAudit),
         Box::new(user::OpenRdmsUser),
     ]
 }
