@@ -33,10 +33,12 @@ def empty(server: Server) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def slow(empty: Subject) -> Iterator[dict[str, Future[Outcome]]]:
+def slow(empty: Subject, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Outcome]]]:
     """The cases that wait for a limit, which need no more than that. They wait while the others run."""
+    of_this_run = (getattr(item, "callspec", None) for item in request.session.items)
+    chosen = {spec.params["case"].id for spec in of_this_run if spec and "case" in spec.params}
     with ThreadPoolExecutor(32) as pool:
-        yield {case.id: pool.submit(run, empty, case) for case in CASES if case.slow}
+        yield {c.id: pool.submit(run, empty, c) for c in CASES if c.slow and c.id in chosen}
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from .wire import Answer, Closed, Connection
 # When a server hangs rather than thinks. Nothing is measured by it.
 HANGS = 30.0
 
-# Those of a crowd that are not let in are closed at once, the others stay for much longer: how long to wait for
-# the first, and when nobody else seems to come.
+# Those of a crowd that are not let in are closed at once, the others stay for much longer: how long to wait
+# for the first, and then for another one.
 FIRST_SHED, NEXT_SHED = 10.0, 2.0
 
 

@@ -7,6 +7,7 @@ A subject file says of each role which class it is. Roles are words of the cases
     record   a class whose instances can be made, changed and deleted
     victim   an instance of the target's class that a case may end
     static   a class with a static method that takes an array
+    busy     an instance that cannot be deleted now, because it is in use
     nulls    a class with an instance that has a null array
 """
 

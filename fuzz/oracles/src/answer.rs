@@ -63,8 +63,9 @@ fn is_sound(length: usize, repository: &Repository, instances: &[Instance]) {
 fn again(repository: &Repository, instance: &Instance) -> Instance {
     let what = Enumeration { class: ObjectPath::class(NS, "T_Thing"), condition: None };
     let request = world::request(&world::call().enumerate(&what, 5));
-    let item = reply::item(&request, Mode::ObjectAndEpr, repository, instance, &Projection::All);
-    let message = reply::listing(&request, "uuid:R", &[item], None);
+    let instances = std::slice::from_ref(instance);
+    let items = world::items(&request, Mode::ObjectAndEpr, repository, instances, &Projection::All);
+    let message = reply::listing(&request, "uuid:R", &items, None);
     world::well_formed(&message);
     match client::read(message.as_bytes(), NS, repository) {
         Ok(Answer::Listing(listing)) => match <[Instance; 1]>::try_from(listing.instances) {

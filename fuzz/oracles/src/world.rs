@@ -2,7 +2,8 @@
 
 use openrdms_cim::{Instance, ObjectPath, Repository, Value};
 use openrdms_wsman::client::Call;
-use openrdms_wsman::{Limits, Request};
+use openrdms_cim::wql::Projection;
+use openrdms_wsman::{InstanceItems, Items, Limits, Mode, Request};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -78,6 +79,16 @@ pub(crate) fn request(text: &str) -> Request {
         Ok(request) => request,
         Err(rejected) => panic!("our own request is refused: {:?}\n{text}", rejected.fault),
     }
+}
+
+/// Instances as the items of a listing.
+pub(crate) fn items(request: &Request, mode: Mode, repository: &Repository, instances: &[Instance], projection: &Projection) -> Items {
+    let mut items = Items::within(request.charset, usize::MAX, None);
+    let mut writer = InstanceItems::new(request, mode, repository, projection);
+    for instance in instances {
+        assert!(writer.push(&mut items, instance), "there is room without end");
+    }
+    items
 }
 
 /// That our own message is XML as another reader takes it.

@@ -21,7 +21,8 @@ pub struct Params(pub Vec<(String, Value)>);
 impl Instance {
     /// An instance of `class` without any values.
     pub fn of(class: &Class) -> Self {
-        Self { class: class.name.clone(), namespace: class.namespace.clone(), properties: Vec::new() }
+        let properties = Vec::with_capacity(class.properties.len());
+        Self { class: class.name.clone(), namespace: class.namespace.clone(), properties }
     }
 
     /// The same with one more value; `None` becomes null.

@@ -105,7 +105,8 @@ impl From<PathError> for CimError {
 
 /// `Root\CIMv2\rdms` -> `root/cimv2/rdms`.
 pub fn canonical_namespace(text: &str) -> String {
-    text.trim().replace('\\', "/").trim_matches('/').to_ascii_lowercase()
+    // in one go: what is canonical stays as it is
+    text.replace('\\', "/").trim_matches(|c: char| c == '/' || c.is_whitespace()).to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -115,6 +116,9 @@ mod tests {
     #[test]
     fn namespaces_have_one_form() {
         assert_eq!(canonical_namespace(r"\Root\CIMv2\RDMS\"), "root/cimv2/rdms");
+        for text in [" root/a ", "/ root/a", r"\ / root\A / \ "] {
+            assert_eq!(canonical_namespace(text), "root/a", "{text}");
+        }
         assert_eq!(ObjectPath::class(r"root\openrdms", "C").namespace, "root/openrdms");
     }
 

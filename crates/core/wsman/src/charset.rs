@@ -1,6 +1,8 @@
 //! The encodings that messages come in. A reply is sent in the encoding of its request: clients that write
 //! UTF-16 read the answer as UTF-16 whatever it says, and the others cannot read a byte order mark.
 
+use std::borrow::Cow;
+
 /// An encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
@@ -41,12 +43,13 @@ impl Charset {
     }
 
     /// The bytes of `text`, with a byte order mark in UTF-16.
-    pub fn encode(self, text: &str) -> Vec<u8> {
+    pub fn encode<'a>(self, text: impl Into<Cow<'a, str>>) -> Vec<u8> {
+        let text = text.into();
         let units = |bytes: fn(u16) -> [u8; 2]| {
             std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(bytes).collect()
         };
         match self {
-            Charset::Utf8 => text.as_bytes().to_vec(),
+            Charset::Utf8 => text.into_owned().into_bytes(),
             Charset::Utf16Le => units(u16::to_le_bytes),
             Charset::Utf16Be => units(u16::to_be_bytes),
         }

@@ -5,6 +5,8 @@ use crate::xml::Xml;
 use crate::{Family, Input, read};
 use openrdms_cim::{Class, Instance, ObjectPath, Repository, Type, Value};
 use roxmltree::Node;
+use std::collections::HashMap;
+use std::borrow::Cow;
 
 /// How values are written.
 #[derive(Clone, Copy, Debug)]
@@ -15,16 +17,71 @@ pub(crate) struct Style {
     pub(crate) precise_arrays: bool,
 }
 
-impl Style {
+/// How the instances of one class are written: worked out once for all of a listing.
+pub(crate) struct Layout<'a> {
+    style: Style,
+    /// `None`: the repository does not have it, and each instance says by itself what there is.
+    class: Option<&'a Class>,
+    element: String,
+    uri: String,
+    ty: String,
+    /// In the order of the alphabet.
+    properties: Vec<Member>,
+}
+
+/// A property: its name, that of its element, and whether it is an array.
+struct Member {
+    name: String,
+    element: String,
+    array: bool,
+}
+
+impl<'a> Layout<'a> {
+    /// For instances of the class that `instance` is of.
+    pub(crate) fn of(style: Style, repository: &'a Repository, instance: &Instance) -> Self {
+        let class = repository.class(&instance.namespace, &instance.class).ok();
+        Self {
+            style,
+            class,
+            element: format!("p:{}", instance.class),
+            uri: style.family.uri(&instance.namespace, &instance.class),
+            ty: format!("p:{}_Type", instance.class),
+            properties: members("p", class, instance),
+        }
+    }
+
+    /// Whether it is also for this instance.
+    pub(crate) fn fits(&self, instance: &Instance) -> bool {
+        self.class.is_some_and(|c| c.name == instance.class && c.namespace == instance.namespace)
+    }
+
     /// An instance as an element, its properties in the order of the alphabet as Windows has them. What the
     /// class declares and the instance lacks is null.
-    pub(crate) fn instance(self, xml: &mut Xml, repository: &Repository, instance: &Instance) {
-        let uri = self.family.uri(&instance.namespace, &instance.class);
-        let class = repository.class(&instance.namespace, &instance.class).ok();
-        let ty = format!("p:{}_Type", instance.class);
-        xml.element(&format!("p:{}", instance.class), &[("xmlns:p", &uri), ("xsi:type", &ty)], |xml| {
-            self.properties(xml, "p", class, instance);
+    pub(crate) fn write(&self, xml: &mut Xml, instance: &Instance) {
+        xml.element(&self.element, &[("xmlns:p", &self.uri), ("xsi:type", &self.ty)], |xml| {
+            self.style.members(xml, &self.properties, instance);
         });
+    }
+}
+
+/// The properties of a class, or where it is unknown those that the instance has.
+fn members(prefix: &str, class: Option<&Class>, instance: &Instance) -> Vec<Member> {
+    let member =
+        |name: &str, array| Member { name: name.to_owned(), element: format!("{prefix}:{name}"), array };
+    let mut members: Vec<_> = match class {
+        Some(class) => class.properties.iter().map(|p| member(&p.name, p.array)).collect(),
+        None => {
+            instance.properties.iter().map(|(name, v)| member(name, matches!(v, Value::Array(_)))).collect()
+        }
+    };
+    members.sort_by_key(|member| member.name.to_ascii_lowercase());
+    members
+}
+
+impl Style {
+    /// One instance; see [`Layout::write`].
+    pub(crate) fn instance(self, xml: &mut Xml, repository: &Repository, instance: &Instance) {
+        Layout::of(self, repository, instance).write(xml, instance);
     }
 
     /// An endpoint reference of an instance.
@@ -89,23 +146,16 @@ impl Style {
                 let ty = format!("{prefix}:{}_Type", instance.class);
                 let declared = format!("xmlns:{prefix}");
                 xml.element(name, &[(&declared, &uri), ("xsi:type", &ty)], |xml| {
-                    self.properties(xml, prefix, None, instance);
+                    self.members(xml, &members(prefix, None, instance), instance);
                 });
             }
             _ => xml.leaf(name, &[], &plain(value)),
         }
     }
 
-    fn properties(self, xml: &mut Xml, prefix: &str, class: Option<&Class>, instance: &Instance) {
-        let mut names: Vec<(&str, bool)> = match class {
-            Some(class) => class.properties.iter().map(|p| (p.name.as_str(), p.array)).collect(),
-            None => {
-                instance.properties.iter().map(|(n, v)| (n.as_str(), matches!(v, Value::Array(_)))).collect()
-            }
-        };
-        names.sort_by_key(|(name, _)| name.to_ascii_lowercase());
-        for (name, array) in names {
-            self.value(xml, &format!("{prefix}:{name}"), instance.get(name), array);
+    fn members(self, xml: &mut Xml, members: &[Member], instance: &Instance) {
+        for member in members {
+            self.value(xml, &member.element, instance.get(&member.name), member.array);
         }
     }
 
@@ -135,47 +185,87 @@ fn element_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || "_.-".contains(c) { c } else { '_' }).collect()
 }
 
-fn plain(value: &Value) -> String {
-    value.text().unwrap_or_default()
+fn plain(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        value => Cow::Owned(value.text().unwrap_or_default()),
+    }
 }
 
 /// Reads the element of an instance. Where `class` is known, names and types are those it declares;
 /// else a value is a string, and an array where the element comes more than once.
 pub(crate) fn read_instance<'a>(node: Node<'a, 'a>, namespace: &str, class: Option<&Class>) -> Instance {
-    let known = class.map(|class| {
-        class.properties.iter().map(|p| (p.name.clone(), read_value(node, &p.name, p.ty, p.array))).collect()
-    });
-    let properties = known.unwrap_or_else(|| {
-        let mut list: Vec<(String, Value)> = Vec::new();
-        for child in read::children(node) {
-            let name = child.tag_name().name();
-            if !list.iter().any(|(n, _)| n == name) {
-                let many = read::children(node).filter(|n| n.tag_name().name() == name).count() > 1;
-                list.push((name.to_owned(), read_value(node, name, Type::String, many)));
-            }
-        }
-        list
-    });
+    let members = Members::of(node);
+    let properties = match class {
+        Some(class) => class
+            .properties
+            .iter()
+            .map(|p| (p.name.clone(), members.value(&p.name, p.ty, p.array)))
+            .collect(),
+        None => members.all().map(|(name, nodes)| (name.to_owned(), read_loose(nodes))).collect(),
+    };
     let name = class.map_or_else(|| node.tag_name().name().to_owned(), |c| c.name.clone());
     Instance { class: name, namespace: namespace.to_owned(), properties }
 }
 
-/// Reads the children of `parent` called `name` as one value. What does not fit its type is kept as text.
-pub(crate) fn read_value<'a>(parent: Node<'a, 'a>, name: &str, ty: Type, array: bool) -> Value {
-    let mut found =
-        read::children(parent).filter(|n| n.tag_name().name().eq_ignore_ascii_case(name)).map(|n| {
-            match Input::read(n) {
-                Input::Null => Value::Null,
-                Input::Text(text) => Value::parse(ty, &text).unwrap_or(Value::String(text)),
-                Input::Reference(path) => Value::Reference(Box::new(path)),
-                Input::Object => Value::Object(Box::new(read_instance(n, "", None))),
+/// The child elements of a node by their names, which are compared without case. They are put in order in one pass: a
+/// server may send any number of them, in as many spellings and as deep as it likes, and each is read once.
+pub(crate) struct Members<'a> {
+    /// Names as they are first spelt, in the order of the message.
+    list: Vec<(&'a str, Vec<Node<'a, 'a>>)>,
+    places: HashMap<String, usize>,
+}
+
+impl<'a> Members<'a> {
+    pub(crate) fn of(node: Node<'a, 'a>) -> Self {
+        let (mut list, mut places) = (Vec::<(&str, Vec<_>)>::new(), HashMap::new());
+        for child in read::children(node) {
+            let name = child.tag_name().name();
+            let at = *places.entry(name.to_ascii_lowercase()).or_insert(list.len());
+            match list.get_mut(at) {
+                Some((_, nodes)) => nodes.push(child),
+                None => list.push((name, vec![child])),
             }
-        });
-    if !array {
-        return found.next().unwrap_or(Value::Null);
+        }
+        Self { list, places }
     }
-    match found.collect::<Vec<_>>().as_slice() {
-        [Value::Null] => Value::Null,
-        items => Value::Array(items.to_vec()),
+
+    /// The elements of that name.
+    pub(crate) fn named(&self, name: &str) -> &[Node<'a, 'a>] {
+        let at = self.places.get(&name.to_ascii_lowercase());
+        at.and_then(|at| self.list.get(*at)).map_or(&[], |(_, nodes)| nodes)
+    }
+
+    /// The elements of that name as one value of that type. What does not fit its type is kept as text.
+    pub(crate) fn value(&self, name: &str, ty: Type, array: bool) -> Value {
+        let nodes = self.named(name);
+        if !array {
+            return nodes.first().map_or(Value::Null, |node| read_one(*node, ty));
+        }
+        match nodes.iter().map(|node| read_one(*node, ty)).collect::<Vec<_>>() {
+            items if matches!(items.as_slice(), [Value::Null]) => Value::Null,
+            items => Value::Array(items),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&'a str, &[Node<'a, 'a>])> {
+        self.list.iter().map(|(name, nodes)| (*name, nodes.as_slice()))
+    }
+}
+
+/// Elements of one name whose type nobody knows.
+fn read_loose<'a>(nodes: &[Node<'a, 'a>]) -> Value {
+    match nodes {
+        [node] => read_one(*node, Type::String),
+        many => Value::Array(many.iter().map(|node| read_one(*node, Type::String)).collect()),
+    }
+}
+
+fn read_one<'a>(node: Node<'a, 'a>, ty: Type) -> Value {
+    match Input::read(node) {
+        Input::Null => Value::Null,
+        Input::Text(text) => Value::parse(ty, &text).unwrap_or(Value::String(text)),
+        Input::Reference(path) => Value::Reference(Box::new(path)),
+        Input::Object => Value::Object(Box::new(read_instance(node, "", None))),
     }
 }

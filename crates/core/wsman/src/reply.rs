@@ -1,15 +1,13 @@
 //! Replies as the server writes them. Each function gives the whole text of a message; the caller encodes it
 //! in the [`crate::Charset`] of the request.
 //!
-//! Action and class URIs come from the request, so that a reply is always of the request's family. Items of
-//! a listing are written one by one with [`item`], so that the caller can tell how many fit into a reply.
+//! Action and class URIs come from the request, so that a reply is always of the request's family.
 
 use crate::bind::Detail;
 use crate::instance::Style;
 use crate::names::{self, ANONYMOUS};
 use crate::xml::Xml;
-use crate::{Family, Fragment, Mode, Operation, Request};
-use openrdms_cim::wql::Projection;
+use crate::{Family, Fragment, Items, Operation, Request};
 use openrdms_cim::{Class, Instance, MethodResult, ObjectPath, Repository, Value, cim_xml};
 
 /// What Identify tells (DSP0226 11).
@@ -21,40 +19,6 @@ pub struct Identity<'a> {
     pub version: &'a str,
     /// Security profiles; none to those who have not proved who they are (MS-WSMV 3.1.4.1.23).
     pub profiles: &'a [&'a str],
-}
-
-/// One item of a listing. Where a query asks for some properties only, it is a fragment with just these.
-pub fn item(
-    request: &Request,
-    mode: Mode,
-    repository: &Repository,
-    instance: &Instance,
-    projection: &Projection,
-) -> String {
-    let style = style(request);
-    let mut xml = Xml::default();
-    let object = |xml: &mut Xml| match projection {
-        Projection::All | Projection::Count => style.instance(xml, repository, instance),
-        Projection::Properties(_) => {
-            style.projected(xml, instance, &projection.of(instance, repository));
-        }
-    };
-    match mode {
-        Mode::Object => object(&mut xml),
-        Mode::Epr => style.endpoint_reference(&mut xml, repository, instance),
-        Mode::ObjectAndEpr => xml.element("w:Item", &[], |xml| {
-            object(xml);
-            style.endpoint_reference(xml, repository, instance);
-        }),
-    }
-    xml.0
-}
-
-/// What a query for a number lists: one fragment, which has no reference.
-pub fn count_item(request: &Request, counted: &Instance) -> String {
-    let mut xml = Xml::default();
-    style(request).projected(&mut xml, counted, &counted.properties);
-    xml.0
 }
 
 /// The declaration of a class: in no namespace, as every element of CIM-XML is (DSP0201 5.2).
@@ -76,7 +40,7 @@ pub fn declaration(repository: &Repository, class: &Class, detail: Detail) -> St
 ///
 /// The items of an EnumerateResponse are in the namespace of WS-Management, those of a PullResponse in that of
 /// WS-Enumeration: a client that meets the other crashes.
-pub fn listing(request: &Request, message_id: &str, items: &[String], context: Option<&str>) -> String {
+pub fn listing(request: &Request, message_id: &str, items: &Items, context: Option<&str>) -> String {
     listing_until(request, message_id, items, context, None)
 }
 
@@ -84,7 +48,7 @@ pub fn listing(request: &Request, message_id: &str, items: &[String], context: O
 pub fn listing_until(
     request: &Request,
     message_id: &str,
-    items: &[String],
+    items: &Items,
     context: Option<&str>,
     expires: Option<&str>,
 ) -> String {
@@ -100,6 +64,8 @@ pub fn listing_until(
         (false, _, _) => {}
     };
     respond_with(request, message_id, header, |xml| {
+        // all at once, with what comes after them
+        xml.0.reserve(items.text().len() + 512);
         xml.element(name, &[], |xml| {
             if let (Some(expires), Some(_)) = (expires, context) {
                 xml.leaf("n:Expires", &[], expires);
@@ -111,9 +77,7 @@ pub fn listing_until(
                 None => {}
             }
             if !items.is_empty() || context.is_none() {
-                xml.element(&format!("{prefix}:Items"), &[], |xml| {
-                    items.iter().for_each(|i| xml.0.push_str(i))
-                });
+                xml.element(&format!("{prefix}:Items"), &[], |xml| xml.0.push_str(items.text()));
             }
             if context.is_none() {
                 xml.empty(&format!("{prefix}:EndOfSequence"), &[]);
@@ -294,7 +258,7 @@ pub(crate) fn respond_with(
     envelope_with(&action, message_id, Some(&request.message_id), header, body)
 }
 
-fn style(request: &Request) -> Style {
+pub(crate) fn style(request: &Request) -> Style {
     Style {
         family: request.resource.as_ref().map_or(Family::Cim, |r| r.family),
         precise_arrays: request.precise_arrays(),

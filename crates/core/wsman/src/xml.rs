@@ -31,9 +31,7 @@ impl Xml {
 
     /// Text.
     pub(crate) fn text(&mut self, text: &str) {
-        for c in text.chars() {
-            self.escaped(c);
-        }
+        self.escaped(text, in_text);
     }
 
     fn begin(&mut self, name: &str, attributes: Attributes<'_>) {
@@ -43,30 +41,44 @@ impl Xml {
             self.0.push(' ');
             self.0.push_str(name);
             self.0.push_str("=\"");
-            for c in value.chars() {
-                match c {
-                    '\t' => self.0.push_str("&#9;"),
-                    '\n' => self.0.push_str("&#10;"),
-                    c => self.escaped(c),
-                }
-            }
+            self.escaped(value, in_attribute);
             self.0.push('"');
         }
     }
 
-    fn escaped(&mut self, c: char) {
-        match c {
-            '&' => self.0.push_str("&amp;"),
-            '<' => self.0.push_str("&lt;"),
-            '>' => self.0.push_str("&gt;"),
-            '"' => self.0.push_str("&quot;"),
-            // A reader would make a line feed of it.
-            '\r' => self.0.push_str("&#13;"),
-            '\t' | '\n' => self.0.push(c),
-            // XML has no way to write these; Windows sends a question mark too (MS-WSMV 3.1.4.1.25).
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => self.0.push('?'),
-            c => self.0.push(c),
+    /// Copies `text` run by run, and what `form` has another form for in that form.
+    fn escaped(&mut self, mut text: &str, form: impl Fn(char) -> Option<&'static str>) {
+        while let Some((at, c, form)) = text.char_indices().find_map(|(at, c)| Some((at, c, form(c)?))) {
+            self.0.push_str(&text[..at]);
+            self.0.push_str(form);
+            text = &text[at + c.len_utf8()..];
         }
+        self.0.push_str(text);
+    }
+}
+
+/// How a character is written in text, where not as it is.
+fn in_text(c: char) -> Option<&'static str> {
+    match c {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        // A reader would make a line feed of it.
+        '\r' => Some("&#13;"),
+        '\t' | '\n' => None,
+        // XML has no way to write these; Windows sends a question mark too (MS-WSMV 3.1.4.1.25).
+        '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => Some("?"),
+        _ => None,
+    }
+}
+
+/// The same in an attribute, of whose white space a reader would make spaces.
+fn in_attribute(c: char) -> Option<&'static str> {
+    match c {
+        '\t' => Some("&#9;"),
+        '\n' => Some("&#10;"),
+        c => in_text(c),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Messages that are made to hurt: each is refused, or read as what it says, and costs little. No time is measured:
 //! a test of work that grows with the square of these sizes would not end.
 
+use openrdms_cim::{Repository, Value};
+use openrdms_wsman::client::{self, Answer};
 use openrdms_wsman::{Charset, Input, Limits, Operation, Request, Subcode, names};
 
 /// As long as the server ever takes.
@@ -194,4 +196,25 @@ fn bytes_that_are_no_text_are_refused() {
     // the declaration may say what it likes: the bytes decide
     let lies = format!("<?xml version='1.0' encoding='UTF-7'?>{}", good.replace(">v<", ">+ADw-script+AD4-<"));
     assert_eq!(input(&lies), [("P".into(), Input::Text("+ADw-script+AD4-".into()))]);
+}
+
+#[test]
+fn an_answer_is_read_once_however_it_is_spelt_and_nested() {
+    let answer = |body: &str| {
+        let message = envelope("", "", &format!("<C xmlns='urn:c'>{body}</C>"));
+        let header = format!("<s:Header><a:Action>{}Response</a:Action></s:Header>", names::GET);
+        let message = message.replace("<s:Header></s:Header>", &header);
+        match client::read(message.as_bytes(), "root/a", &Repository::default()) {
+            Ok(Answer::Instance(instance)) => instance,
+            other => panic!("{other:?}"),
+        }
+    };
+    // Each level has a name in several spellings: whoever took all of them for each would take 4^20.
+    let deep = (0..19).fold("v".to_owned(), |inner, _| format!("<ab>{inner}</ab><aB/><Ab/><AB/><ab/><aB/><Ab/><AB/>"));
+    let instance = answer(&deep);
+    let [(name, Value::Array(items))] = instance.properties.as_slice() else { panic!("{instance:?}") };
+    assert_eq!((name.as_str(), items.len()), ("ab", 8));
+    // and the work is not the square of the number of names
+    let wide: String = (0..190_000).map(|n| format!("<p{n}/>")).collect();
+    assert_eq!(answer(&wide).properties.len(), 190_000);
 }

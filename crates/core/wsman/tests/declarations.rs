@@ -3,7 +3,10 @@
 use openrdms_cim::wql::{Projection, count_of};
 use openrdms_cim::{Instance, Repository, WmiCode};
 use openrdms_wsman::bind::{self, Detail, Wanted};
-use openrdms_wsman::{Fault, Limits, Mode, Operation, Request, Subcode, names, reply};
+use openrdms_wsman::items::push_count;
+use openrdms_wsman::{
+    Charset, Fault, InstanceItems, Items, Limits, Mode, Operation, Request, Subcode, names, reply,
+};
 
 const LIMITS: Limits = Limits { max_request: 512_000, max_envelope: 512_000 };
 const NS: &str = "root/test";
@@ -254,11 +257,12 @@ fn a_projection_is_told_as_fragments() {
     let Ok(Wanted::Instances(_, projection)) = wanted else { panic!("{wanted:?}") };
     let class = repository.class(NS, "Test_Special").expect("it is declared");
     let instance = Instance::of(class).with("Name", "n").with("Size", 3u32).with("Tags", vec!["a", "b"]);
-    let mut items: Vec<String> = [Mode::Object, Mode::ObjectAndEpr]
-        .map(|mode| reply::item(&request, mode, &repository, &instance, &projection))
-        .to_vec();
-    items.push(reply::count_item(&request, &count_of(NS, 7)));
-    insta::assert_snapshot!(items.join("\n").replace("><", ">\n<"));
+    let mut items = Items::within(Charset::Utf8, usize::MAX, None);
+    for mode in [Mode::Object, Mode::ObjectAndEpr] {
+        assert!(InstanceItems::new(&request, mode, &repository, &projection).push(&mut items, &instance));
+    }
+    assert!(push_count(&mut items, &request, &count_of(NS, 7)));
+    insta::assert_snapshot!(items.text().replace("><", ">\n<"));
 }
 
 #[test]

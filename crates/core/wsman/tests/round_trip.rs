@@ -6,7 +6,9 @@ use openrdms_cim::{
     WmiCode,
 };
 use openrdms_wsman::client::{self, Answer, AnswerError, Call};
-use openrdms_wsman::{Charset, Fault, Limits, Mode, Operation, Request, Subcode, bind, names, reply};
+use openrdms_wsman::{
+    Charset, Fault, InstanceItems, Items, Limits, Mode, Operation, Request, Subcode, bind, names, reply,
+};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -101,6 +103,16 @@ fn replies_as_they_are_written() {
     insta::assert_snapshot!(all.map(|m| broken(&m)).join("\n\n"));
 }
 
+fn items() -> Items {
+    Items::within(Charset::Utf8, usize::MAX, None)
+}
+
+fn one(request: &Request, mode: Mode, repository: &Repository, instance: &Instance) -> Items {
+    let mut items = items();
+    assert!(InstanceItems::new(request, mode, repository, &Projection::All).push(&mut items, instance));
+    items
+}
+
 #[test]
 fn listings_as_they_are_written() {
     let repository = repository();
@@ -112,10 +124,10 @@ fn listings_as_they_are_written() {
     for text in [call().enumerate(&what, 1), call().pull(&what.class, "uuid:C", 1)] {
         let request = server(&text);
         for mode in [Mode::Object, Mode::Epr, Mode::ObjectAndEpr] {
-            let item = reply::item(&request, mode, &repository, &small, &Projection::All);
-            all.push(reply::listing(&request, "uuid:R", &[item], (mode == Mode::Epr).then_some("uuid:C")));
+            let items = one(&request, mode, &repository, &small);
+            all.push(reply::listing(&request, "uuid:R", &items, (mode == Mode::Epr).then_some("uuid:C")));
         }
-        all.push(reply::listing(&request, "uuid:R", &[], None));
+        all.push(reply::listing(&request, "uuid:R", &items(), None));
     }
     insta::assert_snapshot!(all.iter().map(|m| broken(m)).collect::<Vec<_>>().join("\n\n"));
 }
@@ -130,7 +142,7 @@ fn instances_read_back_in_every_family_mode_and_charset() {
         for text in [plain.clone(), in_wmi_family(&plain)] {
             for (mode, charset) in [(Mode::Object, Charset::Utf8), (Mode::ObjectAndEpr, Charset::Utf16Le)] {
                 let request = server(&text);
-                let items = [reply::item(&request, mode, &repository, &sent, &Projection::All)];
+                let items = one(&request, mode, &repository, &sent);
                 let message = charset.encode(&reply::listing(&request, "uuid:R", &items, Some("uuid:C")));
                 let Ok(Answer::Listing(Listing { instances, next })) =
                     client::read(&message, NS, &repository)

@@ -84,7 +84,7 @@ impl Shared {
     pub(crate) fn refuse(&self, rejected: &Rejected) -> Outcome {
         let message =
             rejected.fault.message(&fresh_id(), rejected.message_id.as_deref(), &self.config.machine);
-        Outcome::Fault(rejected.charset.encode(&message), rejected.charset.content_type())
+        Outcome::Fault(rejected.charset.encode(message), rejected.charset.content_type())
     }
 
     /// Answers a message. Dropping the future drops a read; a method runs on to its end.
@@ -108,7 +108,7 @@ impl Shared {
         match done {
             Ok(None) => Outcome::Nothing,
             Ok(Some(message)) if length(&message) <= request.max_envelope => {
-                Outcome::Message(charset.encode(&message), charset.content_type())
+                Outcome::Message(charset.encode(message), charset.content_type())
             }
             Ok(Some(_)) => self.fault(request, too_long()),
             Err(fault) => self.fault(request, fault),

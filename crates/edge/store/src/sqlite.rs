@@ -22,6 +22,11 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 const FILE: &str = "openrdms.sqlite";
 /// Connections that read. More would only wait for the two to four processors.
 const READERS: u32 = 4;
+/// How many rows a reader's thread may be ahead of who asked: a page that fits costs no turns between the two.
+const ROWS_AHEAD: usize = 256;
+/// Half a mebibyte, not two: enough for what look-ups come by again, and a list is read only once. The rest is in the
+/// system's cache.
+const READER_CACHE: &str = "-512";
 /// How long the start waits for another process's lock (a backup, an administrator's shell).
 const BUSY_AT_START: Duration = Duration::from_secs(5);
 /// The same while the service runs. A write may wait for the one before it and then for its own turn, and a
@@ -62,7 +67,9 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_AT_START)
-            .connect_with(options.read_only(true))
+            .connect_with(
+                options.read_only(true).row_buffer_size(ROWS_AHEAD).pragma("cache_size", READER_CACHE),
+            )
             .await
             .map_err(database)?;
         let last = changes::span(&readers).await.map_err(|source| OpenError::Log { path, source })?.last;

@@ -31,7 +31,8 @@ pub(crate) async fn page(
     .fetch_all(readers)
     .await
     .map_err(map)?;
-    let page = row::page(found, size, |(id, at, _)| AuditCursor { at: Timestamp(*at), number: id.cast_unsigned() });
+    let page =
+        row::page(found, size, |(id, at, _)| AuditCursor { at: Timestamp(*at), number: id.cast_unsigned() });
     let rows = page.rows.into_iter().map(|(id, _, row)| read(id, &row)).collect::<Result<_, _>>()?;
     Ok(Page { rows, next: page.next })
 }

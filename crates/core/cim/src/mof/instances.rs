@@ -11,8 +11,10 @@ use crate::path::typed::typed;
 use crate::{Instance, ObjectPath, Type, Value};
 use std::collections::{HashMap, HashSet};
 
-/// Most values that all instances together may have by way of aliases.
+/// Most values that all instances together may have by way of aliases; long texts count for several.
 const MAX_COPIES: usize = 1 << 20;
+/// So many bytes of text count as much as a value.
+const VALUE: usize = 64;
 /// Most texts of instances in strings of each other.
 const MAX_EMBEDDED: usize = 3;
 
@@ -22,7 +24,7 @@ pub(super) struct Trouble {
     pub(super) message: String,
 }
 
-/// Something that was made, how many values it has and how deep they stand.
+/// Something that was made, how large it is in values, and how deep they stand.
 #[derive(Clone, Debug)]
 struct Made<T> {
     it: T,
@@ -136,7 +138,7 @@ impl<'s, 'a> Resolver<'s, 'a> {
         }
         let it =
             Instance { class: raw.class.clone(), namespace: raw.namespace.clone(), properties: Vec::new() };
-        let mut made = Made { it, size: 1, depth: 1 };
+        let mut made = Made { it, size: size(&[&raw.class, &raw.namespace]), depth: 1 };
         for (at, name, raw_value) in &raw.properties {
             let declared = match self.shared.shapes.property(&raw.namespace, &raw.class, name) {
                 Found::Declared(declared) => Some(declared),
@@ -151,7 +153,7 @@ impl<'s, 'a> Resolver<'s, 'a> {
             let wanted = declared.as_ref().map(|d| (d.ty, d.array));
             let value = self.value(*at, raw_value, wanted, &raw.namespace)?;
             let name = declared.map_or_else(|| name.clone(), |declared| declared.name);
-            made.size += value.size;
+            made.size += value.size + size(&[&name]);
             made.depth = made.depth.max(value.depth + 1);
             made.it.properties.push((name, value.it));
         }
@@ -188,7 +190,7 @@ impl<'s, 'a> Resolver<'s, 'a> {
     }
 
     fn one(&mut self, at: Place, raw: &Raw, ty: Option<Type>, namespace: &str) -> Making<Value> {
-        let plain = |it: Value| Made { it, size: 1, depth: 1 };
+        let plain = |it: Value| Made { size: size_of(&it), it, depth: 1 };
         let misfit = |ty: Type| Trouble { at, message: format!("not a value of type {}", ty.name()) };
         match (raw, ty) {
             (Raw::Alias(name), Some(Type::Object)) => self.copy(at, name),
@@ -302,14 +304,14 @@ impl<'s, 'a> Resolver<'s, 'a> {
             self.remark(raw.at, Severity::Warning, &message);
         }
         let it = ObjectPath { namespace: raw.namespace.clone(), class: raw.class.clone(), keys: Vec::new() };
-        let mut made = Made { it, size: 1, depth: 1 };
+        let mut made = Made { it, size: size(&[&raw.class, &raw.namespace]), depth: 1 };
         for key in keys.iter() {
             let given = raw.properties.iter().find(|(_, name, _)| name.eq_ignore_ascii_case(&key.name));
             let Some((at, _, raw_value)) = given else {
                 return Err(Trouble { at: raw.at, message: format!("key {} has no value", key.name) });
             };
             let value = self.value(*at, raw_value, Some((key.ty, key.array)), &raw.namespace)?;
-            made.size += value.size;
+            made.size += value.size + size(&[&key.name]);
             made.depth = made.depth.max(value.depth + 1);
             made.it.keys.push((key.name.clone(), value.it));
         }
@@ -337,5 +339,22 @@ impl<'s, 'a> Resolver<'s, 'a> {
     fn remark(&mut self, at: Place, severity: Severity, message: &str) {
         let diagnostic = Diagnostic { severity, ..error_at(at.line, at.column, message) };
         self.shared.remark(at.file, diagnostic);
+    }
+}
+
+/// How much a thing with these texts counts.
+fn size(texts: &[&str]) -> usize {
+    1 + texts.iter().map(|text| text.len()).sum::<usize>() / VALUE
+}
+
+/// How much a value counts that has no others in it, but for the keys of a path.
+fn size_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => size(&[text]),
+        Value::Reference(path) => {
+            let keys = path.keys.iter().map(|(name, value)| size(&[name]) + size_of(value));
+            size(&[&path.namespace, &path.class]) + keys.sum::<usize>()
+        }
+        _ => 1,
     }
 }

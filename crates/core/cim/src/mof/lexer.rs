@@ -4,6 +4,9 @@ use super::Diagnostic;
 use std::iter::Peekable;
 use std::str::Chars;
 
+/// Longest name, in characters: many things hold a copy of the name of their class.
+const MAX_NAME: usize = 256;
+
 /// A token.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Token {
@@ -60,9 +63,9 @@ impl<'a> Lexer<'a> {
             Some('\'') => self.character(),
             Some('$') => {
                 self.next();
-                Ok(Token::Alias(self.while_(is_word)))
+                self.name().map(Token::Alias)
             }
-            Some(c) if c.is_alphabetic() || c == '_' => Ok(Token::Word(self.while_(is_word))),
+            Some(c) if c.is_alphabetic() || c == '_' => self.name().map(Token::Word),
             Some(c) if c.is_ascii_digit() || c == '+' || c == '-' || c == '.' => self.number(),
             Some(c) => {
                 self.next();
@@ -87,6 +90,14 @@ impl<'a> Lexer<'a> {
             self.column += 1;
         }
         Some(c)
+    }
+
+    fn name(&mut self) -> Result<String, String> {
+        let name = self.while_(is_word);
+        if name.chars().count() > MAX_NAME {
+            return Err(format!("name is longer than {MAX_NAME} characters"));
+        }
+        Ok(name)
     }
 
     fn while_(&mut self, keep: fn(char) -> bool) -> String {

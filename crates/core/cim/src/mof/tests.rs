@@ -177,6 +177,11 @@ fn a_mistake_costs_its_declaration_only() {
     check("/* class B {};", &[], "1:1: comment without an end");
     check("class A {", &[], "1:10: expected a name");
     check("\u{feff}class A {};", &["A"], "");
+    let long = "x".repeat(257);
+    check(&format!("class {long} {{}}; class B {{}};"), &["B"], "1:7: name is longer than 256 characters");
+    check(&format!("class {} {{}};", &long[1..]), &[&long[1..]], "");
+    let pragma = format!("#pragma namespace(\"{}\")", long.repeat(4));
+    check(&format!("{pragma} class B {{}};"), &["B"], "1:9: namespace is longer than 1024 bytes");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Answers as values.
 
 use super::declaration;
-use crate::instance::{read_instance, read_value};
+use crate::instance::{Members, read_instance};
 use crate::names::{self, ADDRESSING, ENUMERATION, IDENTITY, SOAP, WSMAN};
 use crate::{Charset, Resource, Subcode, guard, read};
 use openrdms_cim::{CimError, Class, Instance, Listing, MethodResult, Params, Repository, Type, WmiCode};
@@ -113,9 +113,10 @@ impl<'r> Reader<'r> {
     fn fragment<'a>(&self, node: Node<'a, 'a>) -> Instance {
         let mut instance = read_instance(node, self.namespace, None);
         let Some(class) = read::children(node).find_map(|n| self.class(n)) else { return instance };
+        let members = Members::of(node);
         for (name, value) in &mut instance.properties {
             if let Some(property) = class.property(name) {
-                *value = read_value(node, name, property.ty, property.array);
+                *value = members.value(name, property.ty, property.array);
             }
         }
         Instance { class: class.name.clone(), ..instance }
@@ -124,11 +125,11 @@ impl<'r> Reader<'r> {
     fn output<'a>(&self, node: Node<'a, 'a>, method: &str) -> MethodResult {
         let declared = self.class(node).and_then(|c| c.method(method));
         let returns = declared.and_then(|m| m.returns).unwrap_or(Type::Uint32);
-        let mut out = Params::default();
+        let (members, mut out) = (Members::of(node), Params::default());
         match declared {
             Some(method) => {
                 for p in method.parameters.iter().filter(|p| p.is_out()) {
-                    out.0.push((p.name.clone(), read_value(node, &p.name, p.ty, p.array)));
+                    out.0.push((p.name.clone(), members.value(&p.name, p.ty, p.array)));
                 }
             }
             None => {
@@ -136,7 +137,7 @@ impl<'r> Reader<'r> {
                 out.0.retain(|(name, _)| name != "ReturnValue");
             }
         }
-        MethodResult { return_value: read_value(node, "ReturnValue", returns, false), out }
+        MethodResult { return_value: members.value("ReturnValue", returns, false), out }
     }
 
     /// The class that an element's namespace names.

@@ -3,7 +3,7 @@
 
 use super::{EVENTING, HEARTBEAT, PULL, RENEW, SUBSCRIBE, UNSUBSCRIBE};
 use crate::client::{AnswerError, Call, fault};
-use crate::instance::read_instance;
+use crate::instance::{Members, read_instance};
 use crate::names::{self, ENUMERATION, SOAP, WSMAN, XSI};
 use crate::{Charset, guard, read};
 use openrdms_cim::value::time;
@@ -178,12 +178,11 @@ fn lives(node: Node<'_, '_>) -> Option<Duration> {
 
 fn event<'a>(node: Node<'a, 'a>, namespace: &str, repository: &Repository) -> Instance {
     let class = repository.class(namespace, node.tag_name().name()).ok();
-    let mut event = read_instance(node, namespace, class);
+    let (mut event, members) = (read_instance(node, namespace, class), Members::of(node));
     for (name, value) in &mut event.properties {
         let is_object = class.and_then(|c| c.property(name)).is_some_and(|p| p.ty == Type::Object);
-        let node = read::children(node).find(|n| n.tag_name().name().eq_ignore_ascii_case(name));
-        if let (true, Value::Object(_), Some(node)) = (is_object, &value, node) {
-            *value = Value::Object(Box::new(embedded(node, namespace, repository)));
+        if let (true, Value::Object(_), [node, ..]) = (is_object, &value, members.named(name)) {
+            *value = Value::Object(Box::new(embedded(*node, namespace, repository)));
         }
     }
     event

@@ -81,8 +81,10 @@ pub(super) fn check<'a>(header: Node<'a, 'a>) -> Result<(), Fault> {
                 .detail("AddressingMode"));
             }
             "Locale" | "DataLocale" if must => {
+                // each has a detail of its own (MS-WSMV 3.1.4.1.9)
+                let detail = if name == "Locale" { "Locale" } else { "DataLocale" };
                 return Err(
-                    Fault::new(Subcode::UnsupportedFeature, "the language cannot be chosen").detail("Locale")
+                    Fault::new(Subcode::UnsupportedFeature, "the language cannot be chosen").detail(detail)
                 );
             }
             // Passed over it would give the whole for a part (MS-WSMV 3.1.4.1.18).

@@ -188,7 +188,7 @@ fn headers_that_have_to_be_understood() {
     assert_eq!(refused_with(r#"<New xmlns="urn:x" s:mustUnderstand="true"/>"#), (None, None));
     let unsupported = |detail| (Some("UnsupportedFeature"), Some(detail));
     assert_eq!(refused_with(r#"<w:Locale s:mustUnderstand="true"/>"#), unsupported("Locale"));
-    assert_eq!(refused_with(r#"<p:DataLocale s:mustUnderstand="true"/>"#), unsupported("Locale"));
+    assert_eq!(refused_with(r#"<p:DataLocale s:mustUnderstand="true"/>"#), unsupported("DataLocale"));
     let fragment = r#"<w:FragmentTransfer s:mustUnderstand="true">SessionId</w:FragmentTransfer>"#;
     let of_a_listing = envelope(&headers(names::ENUMERATE, WMI_URI, fragment), "<n:Enumerate/>");
     assert_eq!(refused(&of_a_listing), unsupported("FragmentLevelAccess"));

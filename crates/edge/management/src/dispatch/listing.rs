@@ -6,31 +6,15 @@ use crate::contexts::{Context, Granted};
 use openrdms_cim::wql::{Projection, count_of};
 use openrdms_cim::{Enumeration, Instance, Limits, Principal};
 use openrdms_wsman::bind::{Detail, Wanted};
-use openrdms_wsman::{Charset, Fault, Mode, Request, reply};
+use openrdms_wsman::{Fault, InstanceItems, Items, Mode, Request, items, reply};
 
 /// Some items, and where to go on; `None`: that was all.
-type Batch = (Vec<String>, Option<String>);
+type Batch = (Items, Option<String>);
 
-/// What is left of a reply for items.
-struct Room {
-    charset: Charset,
-    bytes: usize,
-    characters: usize,
-}
-
-impl Room {
-    /// Takes the place of an item, if there is that much.
-    fn take(&mut self, item: &str) -> bool {
-        let bytes = self.charset.encoded_len(item);
-        let characters = item.chars().count();
-        if bytes > self.bytes || characters > self.characters {
-            return false;
-        }
-        self.bytes -= bytes;
-        self.characters -= characters;
-        true
-    }
-}
+/// How many are asked for to learn how long they are, and the most that are asked for at once afterwards: memory
+/// holds one such page besides the reply.
+const FIRST_PAGE: usize = 100;
+const PAGE: usize = 250;
 
 impl Shared {
     /// Opens a listing; with `first`, the reply brings up to so many items.
@@ -45,13 +29,12 @@ impl Shared {
     ) -> Result<String, Fault> {
         let end = granted.as_ref().map(|granted| granted.end);
         let mut context = Context { owner: who.name.clone(), wanted, mode, cursor: None, end };
-        let mut items = Vec::new();
+        let mut items = Items::within(request.charset, 0, None);
         if let Some(first) = first {
-            let (batch, next) = self.batch(request, who, &context, (first, None)).await?;
-            if next.is_none() {
-                return Ok(reply::listing(request, &fresh_id(), &batch, None));
+            (items, context.cursor) = self.batch(request, who, &context, (first, None)).await?;
+            if context.cursor.is_none() {
+                return Ok(reply::listing(request, &fresh_id(), &items, None));
             }
-            (items, context.cursor) = (batch, next);
         }
         let id = self.contexts.open(context)?;
         let expires = granted.as_ref().map(|granted| granted.text.as_str());
@@ -81,11 +64,12 @@ impl Shared {
         context: &Context,
         (elements, characters): (usize, Option<usize>),
     ) -> Result<Batch, Fault> {
-        let empty = reply::listing(request, &fresh_id(), &[], Some(&fresh_id()));
+        let charset = request.charset;
+        let none = Items::within(charset, 0, None);
+        let empty = reply::listing(request, &fresh_id(), &none, Some(&fresh_id()));
         // Besides, the elements around the items, and the time that the listing ends.
-        let bytes = request.max_envelope.saturating_sub(request.charset.encoded_len(&empty) + 300);
-        let characters = characters.unwrap_or(usize::MAX);
-        let room = || Room { charset: request.charset, bytes, characters };
+        let bytes = request.max_envelope.saturating_sub(charset.encoded_len(&empty) + 300);
+        let room = || Items::within(charset, bytes, characters);
         let most = elements.clamp(1, self.config.max_batch);
         match &context.wanted {
             Wanted::Instances(what, projection) => {
@@ -108,30 +92,34 @@ impl Shared {
         who: &Principal,
         context: &Context,
         (what, projection): (&Enumeration, &Projection),
-        most: usize,
-        room: impl Fn() -> Room,
+        mut most: usize,
+        room: impl Fn() -> Items,
     ) -> Result<Batch, Fault> {
-        let mut limit = most;
+        let repository = self.service.repository();
+        let mut instances = InstanceItems::new(request, context.mode, repository, projection);
+        let (mut items, mut cursor) = (room(), context.cursor.clone());
         loop {
-            let limits = Limits { max_elements: limit };
-            let listing = self.service.enumerate(who, what, context.cursor.as_deref(), limits).await?;
-            let (mut room, mut items) = (room(), Vec::with_capacity(listing.instances.len()));
-            for instance in &listing.instances {
-                let repository = self.service.repository();
-                let item = reply::item(request, context.mode, repository, instance, projection);
-                if !room.take(&item) {
-                    break;
+            // A little less than would fit by their mean length, for they are not all of one length.
+            let page = items.would_fit().map_or(FIRST_PAGE, |fit| (fit - fit / 16).min(PAGE));
+            let max_elements = page.min(most.saturating_sub(items.len()));
+            if max_elements == 0 {
+                return Ok((items, cursor));
+            }
+            let limits = Limits { max_elements };
+            let listing = self.service.enumerate(who, what, cursor.as_deref(), limits).await?;
+            if !listing.instances.iter().all(|instance| instances.push(&mut items, instance)) {
+                // A cursor is only at the end of a page: begin again, for just as many as fit.
+                if items.is_empty() || items.len() >= most {
+                    return Err(too_long());
                 }
-                items.push(item);
+                most = items.len();
+                (items, cursor) = (room(), context.cursor.clone());
+                continue;
             }
-            if items.len() == listing.instances.len() {
-                return Ok((items, listing.next));
+            cursor = listing.next;
+            if cursor.is_none() {
+                return Ok((items, None));
             }
-            // A cursor is only at the end of a page: ask again for just as many as fit.
-            if items.is_empty() || items.len() >= limit {
-                return Err(too_long());
-            }
-            limit = items.len();
         }
     }
 
@@ -141,17 +129,15 @@ impl Shared {
         (namespace, names): (&str, &[String]),
         detail: Detail,
         most: usize,
-        mut room: Room,
+        mut items: Items,
     ) -> Result<Batch, Fault> {
         let repository = self.service.repository();
         let mut at: usize = context.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-        let mut items = Vec::new();
         while let (Some(name), true) = (names.get(at), items.len() < most) {
             let item = reply::declaration(repository, repository.class(namespace, name)?, detail);
-            if !room.take(&item) {
+            if !items.push(&item) {
                 break;
             }
-            items.push(item);
             at += 1;
         }
         if items.is_empty() && at < names.len() {
@@ -161,7 +147,6 @@ impl Shared {
     }
 }
 
-fn counted(request: &Request, number: &Instance, mut room: Room) -> Result<Batch, Fault> {
-    let item = reply::count_item(request, number);
-    if room.take(&item) { Ok((vec![item], None)) } else { Err(too_long()) }
+fn counted(request: &Request, number: &Instance, mut items: Items) -> Result<Batch, Fault> {
+    if items::push_count(&mut items, request, number) { Ok((items, None)) } else { Err(too_long()) }
 }

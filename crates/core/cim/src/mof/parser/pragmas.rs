@@ -1,9 +1,12 @@
 //! What begins with `#`.
 
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, error};
 use crate::mof::lexer::Token;
 use crate::mof::{Included, MAX_INCLUDES, MAX_TOTAL};
 use crate::path::canonical_namespace;
+
+/// Longest namespace, in bytes: everything that follows holds a copy of it.
+const MAX_NAMESPACE: usize = 1024;
 
 /// Pragmas that tell a compiler how to store what it reads and nothing of what is read.
 const SILENT: [&str; 10] = [
@@ -37,14 +40,18 @@ impl Parser<'_, '_, '_> {
                     Ok(Some(included)) => self.include(included),
                     Ok(None) => self.warn(&at, &format!("{file} is included already")),
                     // Not by `?`: what is amiss is not in this text, and the next declaration is as good as before.
-                    Err(message) => self.shared.remark(self.file, super::error(&at, &message)),
+                    Err(message) => self.shared.remark(self.file, error(&at, &message)),
                 }
                 self.mark(')')
             }
             "namespace" => {
                 self.mark('(')?;
                 let text = self.text()?;
-                self.shared.namespace = without_server(&text);
+                let namespace = without_server(&text);
+                if namespace.len() > MAX_NAMESPACE {
+                    return Err(error(&at, &format!("namespace is longer than {MAX_NAMESPACE} bytes")));
+                }
+                self.shared.namespace = namespace;
                 self.mark(')')
             }
             name => {

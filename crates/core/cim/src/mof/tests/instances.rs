@@ -114,6 +114,14 @@ fn copies_by_aliases_cannot_grow_without_bound() {
     let first = "instance of A as $A0 { Id = \"0\"; };";
     let (made, remarks) = instances(&format!("{first}{}", chain(40)));
     assert!(made.len() < 40 && remarks.iter().any(|r| r == "too many copies by aliases"), "{remarks:?}");
+    // a long text is no single value, whether it is copied or is a key that is referred to
+    let long = format!("instance of A as $L {{ Id = \"{}\"; }};", "x".repeat(1 << 18));
+    let copies = format!("instance of A {{ Id = \"c\"; Many = {{{}}}; }};", ["$L"; 1000].join(","));
+    let link = "instance of Link { Left = $L; Right = $L; };".repeat(500);
+    for more in [copies, link] {
+        let (made, remarks) = instances(&format!("{long}{more}"));
+        assert!(made.len() < 200 && remarks.iter().any(|r| r == "too many copies by aliases"), "{remarks:?}");
+    }
     let single: String = (1..200)
         .rev()
         .map(|i| format!("instance of A as $A{i} {{ Id = \"{i}\"; In = $A{}; }};", i - 1))
