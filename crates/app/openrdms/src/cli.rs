@@ -5,6 +5,7 @@ mod collection;
 mod desktop;
 mod failure;
 mod host;
+mod node;
 mod output;
 mod remote;
 mod session;
@@ -27,6 +28,7 @@ pub(crate) async fn run(cli: &Cli, config: &Config) -> Result<(), Failure> {
         Command::Collection(command) => collection::run(command, &remote, &output).await,
         Command::Desktop(command) => desktop::run(command, &remote, &output).await,
         Command::Host(command) => host::run(command, &remote, &output).await,
+        Command::Node(command) => node::run(command, &remote, &output).await,
         Command::User(command) => user::run(command, &remote, &output).await,
         Command::Serve(_)
         | Command::Config(_)

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         | Command::Collection(_)
         | Command::Desktop(_)
         | Command::Host(_)
+        | Command::Node(_)
         | Command::User(_)
         | Command::Config(_) => {}
     }
@@ -65,6 +66,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         | Command::Collection(_)
         | Command::Desktop(_)
         | Command::Host(_)
+        | Command::Node(_)
         | Command::User(_) => {
             runtime(tokio::runtime::Builder::new_current_thread())?.block_on(cli::run(&cli, &config))
         }

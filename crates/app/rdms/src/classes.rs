@@ -3,6 +3,7 @@
 mod collection;
 mod desktop;
 mod host;
+mod node;
 mod session;
 mod user;
 mod virtual_desktop_session;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Box<dyn Provider>> {
         Box::new(collection::OpenRdmsCollection),
         Box::new(desktop::OpenRdmsDesktop),
         Box::new(host::OpenRdmsHost),
+        Box::new(node::OpenRdmsNode),
         Box::new(user::OpenRdmsUser),
     ]
 }

@@ -17,6 +17,7 @@ mod battery;
 mod catalogue;
 mod error;
 mod hosts;
+mod nodes;
 mod port;
 mod row;
 mod sessions;

@@ -4,6 +4,7 @@ use crate::{error::map, row};
 use openrdms_broker::{
     CollectionAlias, DesktopName, Session, SessionUid, State, UserName,
     ports::{Page, SessionCursor, SessionFilter, StoreError, store::NewSession},
+    session::reconnect::Reconnect,
 };
 use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteArguments};
 
@@ -56,6 +57,7 @@ pub(crate) async fn insert(
         created: new.created,
         client: None,
         last_input: None,
+        reconnect: Reconnect::Never,
         state: new.state,
     };
     let query = sqlx::query(

@@ -42,6 +42,7 @@ on_sqlite! {
     only_hosts_that_are_up_and_open_have_free_desktops
     a_host_has_one_node_at_a_time
     a_drained_host_stays_drained_through_leases
+    a_node_is_known_by_its_word_and_stays_drained
     live_sessions_of_silent_hosts_are_found_and_lost_ones_by_host
     a_handle_without_a_session_is_an_orphan_and_is_cleared_once
     desktops_are_listed_in_pages_and_remember_their_handle

@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// List hosts, and drain them
     #[command(subcommand)]
     Host(HostCommand),
+    /// List nodes, and drain them
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Add, list and delete local accounts
     #[command(subcommand)]
     User(UserCommand),
@@ -251,6 +254,16 @@ pub(crate) enum HostCommand {
     Drain { name: String },
     /// Take new sessions again
     Undrain { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// List nodes
+    List,
+    /// Begin no new sessions for clients of a node; those that are there stay, and their users can come back
+    Drain { id: String },
+    /// Begin new sessions again
+    Undrain { id: String },
 }
 
 #[derive(Debug, Subcommand)]
