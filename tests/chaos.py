@@ -387,8 +387,10 @@ class Chaos:
         """Waits until the user has a desktop; all clients gone and the service alive: shut out."""
 
         def settled() -> bool:
-            ended = [client.exit_code is not None for client in clients]
-            return all(ended) or (sum(ended) == len(clients) - 1 and self.is_connected(name))
+            # One of these is left, and it has taken over from whoever was there before.
+            left = self.running(name)
+            gone = not any(client in left for client in clients)
+            return gone or (len(left) == 1 and self.is_connected(name))
 
         if self.fault:
             self.wait_refused(name, clients, settled)
@@ -599,6 +601,9 @@ class Chaos:
             else:
                 found.append(("leaks", f"{left} belongs to no desktop"))
         found += [("leaks", f"{path} was only begun") for path in truth.drafts(self.server.data_dir)]
+        # Until its lease is renewed, up to a second after the store is back, the host takes nobody new.
+        states = [] if found else [host["State"] for host in self.server.json("host", "list")]
+        found += [("untrue", f"the host is {state}") for state in states if state != "Up"]
         return found
 
     def finish(self) -> None:
