@@ -5,6 +5,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 venv=$target/venv
 tools=$target/tools
+mof=$target/mof
 # rustup's usual place, for shells that do not have it in PATH.
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 

@@ -171,7 +171,8 @@ impl Engine {
                 Some(known) if known.is_up(now()) => {
                     (Refusal::NoneFree, format!("every desktop on host {host} is taken"))
                 }
-                // it is ours to renew, and the store does not take it
+                // the store was away for longer than the lease, and is back just now: it is ours to renew
+                Some(_) | None if self.renew_lease().await.is_ok() => return Ok(None),
                 Some(_) | None => (Refusal::Unavailable, format!("nobody has the lease of host {host} now")),
             };
             return Err(Failed { refusal, why });

@@ -6,13 +6,13 @@
 
 use crate::{Engine, EngineError, Expected, now};
 use futures_util::{StreamExt as _, stream};
-use openrdms_broker::limits::{Due, LimitsChange, Warning, due};
+use openrdms_broker::limits::{Due, Warning, due};
 use openrdms_broker::ports::{SessionFilter, StoreError};
 use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::session::{Cause, StateName};
 use openrdms_broker::{
-    AuditRecord, Limit, LimitAction, Limits, Outcome, Session, SessionUid, State, Timestamp,
+    AuditRecord, CollectionChange, Limit, LimitAction, Limits, Outcome, Session, SessionUid, State, Timestamp,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -216,12 +216,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Changes the limits of a collection, also for the sessions that it has.
+    /// Changes a collection; limits also for the sessions that it has.
     ///
     /// # Errors
     /// `NotFound`; or the store's.
-    pub async fn change_limits(&self, alias: &str, change: LimitsChange) -> Result<(), EngineError> {
-        self.inner.store.change_limits(alias, change).await?;
+    pub async fn change_collection(
+        &self,
+        alias: &str,
+        change: impl Into<CollectionChange>,
+    ) -> Result<(), EngineError> {
+        self.inner.store.change_collection(alias, change.into()).await?;
         self.inner.commits.send_modify(|n| *n += 1);
         Ok(())
     }

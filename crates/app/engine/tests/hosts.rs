@@ -383,6 +383,14 @@ async fn a_store_that_is_away_for_longer_than_the_leases_costs_nobody_anything()
 }
 
 #[tokio::test]
+async fn whoever_comes_before_the_lease_is_renewed_after_an_outage_is_let_in() {
+    let mut farm = Farm::with_lease(Duration::from_millis(200)).await;
+    farm.one.falls_silent().await;
+    until(async || !farm.store().host("host").await.unwrap().unwrap().is_up(farm.one.engine.now())).await;
+    farm.one.active("alice").await;
+}
+
+#[tokio::test]
 async fn a_drained_host_takes_no_new_sessions_and_keeps_its_own() {
     let farm = Farm::new().await;
     let client = farm.one.active("alice").await;

@@ -17,7 +17,7 @@ const IDLE: LimitsChange =
 
 async fn limited(change: LimitsChange) -> (World, Warned) {
     let world = World::new().await;
-    world.engine.change_limits("pool", change).await.unwrap();
+    world.engine.change_collection("pool", change).await.unwrap();
     (world, Warned::default())
 }
 
@@ -141,7 +141,7 @@ async fn shorter_limits_hold_for_running_sessions_after_a_warning() {
     let client = world.active("alice").await;
     look(&world, &mut warned, 100_000).await;
     assert_eq!(client.kill.thrown(), None, "there is no limit");
-    world.engine.change_limits("pool", IDLE).await.unwrap();
+    world.engine.change_collection("pool", IDLE).await.unwrap();
     look(&world, &mut warned, 100_000).await;
     warnings(&world, 1).await;
     look(&world, &mut warned, 100_050).await;
@@ -169,7 +169,7 @@ async fn the_task_acts_by_itself_and_at_once_on_new_limits() {
     let task = tokio::spawn(async move { engine.run_limits(token).await });
     let relay = client.obey();
     let soon = LimitsChange { idle: Some(1), warning: Some(0), ..LimitsChange::default() };
-    world.engine.change_limits("pool", soon).await.unwrap();
+    world.engine.change_collection("pool", soon).await.unwrap();
     tokio::time::timeout(Duration::from_secs(8), relay).await.expect("sooner than the rest").unwrap();
     assert_eq!(name(&world, uid).await, StateName::Disconnected);
     stop.cancel();

@@ -1,15 +1,21 @@
-//! The command line: a WS-Management client of the service on this machine, through its Unix socket.
+//! The command line: a WS-Management client of the service, through its Unix socket on the same machine and
+//! through HTTPS from elsewhere.
 
 pub(crate) mod args;
+mod audit;
+mod cim;
 mod collection;
+mod context;
 mod desktop;
 mod failure;
 mod host;
+pub(crate) mod manual;
 mod node;
 mod output;
 mod remote;
 mod session;
 mod user;
+mod watch;
 
 pub(crate) use failure::Failure;
 
@@ -18,20 +24,29 @@ use args::{Cli, Command};
 use output::Output;
 use remote::Remote;
 
-/// Runs a command that talks to the service.
+/// Lines of text without anything that a terminal would obey: part of them may come from a server.
+pub(crate) fn printable(text: &str) -> String {
+    text.lines().map(output::clean).collect::<Vec<_>>().join("\n")
+}
+
+/// Runs a command that talks to the service, or is about talking to it.
 pub(crate) async fn run(cli: &Cli, config: &Config) -> Result<(), Failure> {
-    let socket = cli.socket.clone().unwrap_or_else(|| config.management.socket.clone());
-    let remote = Remote::new(socket, config.deployment_name.clone());
-    let output = Output::new(cli.output);
+    let output = Output::new(&cli.global);
+    let remote = || Remote::new(context::place(&cli.global, config)?);
     match &cli.command {
-        Command::Session(command) => session::run(command, &remote, &output).await,
-        Command::Collection(command) => collection::run(command, &remote, &output).await,
-        Command::Desktop(command) => desktop::run(command, &remote, &output).await,
-        Command::Host(command) => host::run(command, &remote, &output).await,
-        Command::Node(command) => node::run(command, &remote, &output).await,
-        Command::User(command) => user::run(command, &remote, &output).await,
+        Command::Session(command) => session::run(command, &remote()?, &output).await,
+        Command::Collection(command) => collection::run(command, &remote()?, &output).await,
+        Command::Desktop(command) => desktop::run(command, &remote()?, &output).await,
+        Command::Host(command) => host::run(command, &remote()?, &output).await,
+        Command::Node(command) => node::run(command, &remote()?, &output).await,
+        Command::User(command) => user::run(command, &remote()?, &output).await,
+        Command::Audit(args) => audit::run(args, &remote()?, &output).await,
+        Command::Cim(command) => cim::run(command, &mut remote()?, &output).await,
+        Command::Context(command) => context::run(command, &cli.global, &output),
         Command::Serve(_)
         | Command::Config(_)
+        | Command::Completion { .. }
+        | Command::Man { .. }
         | Command::DesktopSupervisor { .. }
         | Command::DesktopMessage => Err(Failure::usage("this command does not talk to the service")),
     }

@@ -24,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) accounts: Accounts,
     pub(crate) local: Local,
     pub(crate) events: Events,
+    pub(crate) changes: Changes,
     pub(crate) log: Log,
 }
 
@@ -44,6 +45,8 @@ pub(crate) struct Management {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) socket: PathBuf,
+    /// As they stand in the file.
+    pub(crate) push_to: Vec<String>,
 }
 
 /// Local accounts.
@@ -70,6 +73,13 @@ pub(crate) struct Local {
 pub(crate) struct Events {
     pub(crate) hook: Vec<String>,
     pub(crate) hook_timeout: Duration,
+}
+
+/// How long the store remembers what happened to sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) keep: Duration,
+    pub(crate) keep_most: u64,
 }
 
 /// The log.

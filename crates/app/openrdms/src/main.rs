@@ -4,14 +4,13 @@ mod cli;
 mod config;
 mod serve;
 
-use clap::Parser as _;
 use cli::Failure;
 use cli::args::{Cli, Command, ConfigCommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match cli::manual::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             // help and version come this way too, with exit code 0
@@ -30,13 +29,20 @@ fn main() -> ExitCode {
         | Command::Host(_)
         | Command::Node(_)
         | Command::User(_)
+        | Command::Audit(_)
+        | Command::Cim(_)
+        | Command::Context(_)
+        | Command::Completion { .. }
+        | Command::Man { .. }
         | Command::Config(_) => {}
     }
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "openrdms: {}", failure.message);
+            if !failure.message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "openrdms: {}", cli::printable(&failure.message));
+            }
             ExitCode::from(failure.exit)
         }
     }
@@ -54,7 +60,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
         let dir = std::path::absolute(dir)?;
         env.push(("OPENRDMS_NODE_DATA_DIR".into(), dir.to_string_lossy().into_owned()));
     }
-    let config = config::load(cli.config.as_deref(), env)
+    // these are about the program itself, whatever the configuration
+    match &cli.command {
+        Command::Completion { shell } => return cli::manual::completion(*shell),
+        Command::Man { dir } => return cli::manual::man(dir.as_deref()),
+        _ => {}
+    }
+    let config = config::load(cli.global.config.as_deref(), env)
         .map_err(|error| Failure::usage(format!("the configuration has mistakes:\n{error}")))?;
     match &cli.command {
         Command::Serve(args) => runtime(tokio::runtime::Builder::new_multi_thread())?
@@ -67,10 +79,16 @@ fn run(cli: Cli) -> Result<(), Failure> {
         | Command::Desktop(_)
         | Command::Host(_)
         | Command::Node(_)
-        | Command::User(_) => {
+        | Command::User(_)
+        | Command::Audit(_)
+        | Command::Cim(_)
+        | Command::Context(_) => {
             runtime(tokio::runtime::Builder::new_current_thread())?.block_on(cli::run(&cli, &config))
         }
-        Command::DesktopSupervisor { .. } | Command::DesktopMessage => Ok(()),
+        Command::Completion { .. }
+        | Command::Man { .. }
+        | Command::DesktopSupervisor { .. }
+        | Command::DesktopMessage => Ok(()),
     }
 }
 

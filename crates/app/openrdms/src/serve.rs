@@ -1,8 +1,10 @@
 //! `openrdms serve`: puts the parts together, opens the doors, and waits for signals.
 
 mod accounts;
+mod certificates;
+mod changes;
 mod hook;
-mod identity;
+pub(crate) mod identity;
 mod passed;
 mod uids;
 mod watchdog;
@@ -10,12 +12,13 @@ mod watchdog;
 use crate::config::Config;
 use accounts::Accounts;
 use anyhow::{Context as _, Result, bail};
-use openrdms_auth::{KeepNtHash, LocalAccounts, NodeKey, PasswordChecker, Realm};
+use certificates::Certificates;
+use openrdms_auth::{KeepNtHash, LocalAccounts, NodeKey, PasswordChecker, Realm, RecentProofs};
 use openrdms_broker::HostName;
 use openrdms_broker::ports::Store;
 use openrdms_engine::{Engine, EngineConfig};
 use openrdms_host_local::{LocalConfig, LocalHost, Network};
-use openrdms_management::{PeerPolicy, Server, Tls};
+use openrdms_management::{PeerPolicy, PushTo, Server, Tls};
 use openrdms_rdms::Rdms;
 use openrdms_relay::{Relay, RelayConfig, SecurityPolicy, SharedIdentity, TlsIdentity};
 use openrdms_store::SqliteStore;
@@ -63,14 +66,19 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let checker = PasswordChecker::new(workers, WAITING_CHECKS)?;
     let keep = if config.accounts.keep_nt_hash { KeepNtHash::Sealed } else { KeepNtHash::Never };
     let realm = Realm { deployment: config.deployment_name.clone(), computer: config.host_name.clone() };
-    let accounts = Arc::new(Accounts { local: LocalAccounts { store, key, checker, realm }, keep });
+    let recent = Arc::new(RecentProofs::new()?);
+    let accounts = Arc::new(Accounts { local: LocalAccounts { store, key, checker, realm, recent }, keep });
 
     let uids = config.local.uid_first..=config.local.uid_first.saturating_add(config.local.uid_count - 1);
     if rustix::process::geteuid().is_root() {
         uids::check(&uids)?;
     }
     let rdms = Rdms::new(engine.clone(), accounts.clone(), config.deployment_name.clone(), uids)?;
-    let limits = openrdms_management::Config { machine: config.host_name.clone(), ..Default::default() };
+    let limits = openrdms_management::Config {
+        machine: config.host_name.clone(),
+        push_to: Arc::new(PushTo::parse(&config.management.push_to)?),
+        ..Default::default()
+    };
     let server = Server::new(Arc::new(rdms), accounts.clone(), limits);
 
     // every door is open before anybody is told, and no door before the sessions are true
@@ -96,6 +104,12 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
         async move { engine.run_lease(stop).await }
     });
 
+    let forgetting = changes::run(engine.store().clone(), config.changes.clone(), stop.child_token());
+    tasks.spawn(async move {
+        forgetting.await;
+        Ok(())
+    });
+
     let (limits, limits_stop) = (engine.clone(), stop.child_token());
     tasks.spawn(async move {
         limits.run_limits(limits_stop).await;
@@ -108,7 +122,7 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     announce(&addresses, ready_file)?;
     watchdog::ready();
     let outcome = tokio::select! {
-        outcome = signals(&config, &relay_identity, &https) => outcome,
+        outcome = signals(Certificates::new(&config, &relay_identity, &https)) => outcome,
         ended = tasks.join_next() => Err(match ended {
             Some(Ok(Err(error))) => error.context("an essential task ended"),
             _ => anyhow::anyhow!("an essential task ended by itself"),
@@ -125,6 +139,9 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     stop.cancel();
     let _ = hook.await;
     while tasks.join_next().await.is_some() {}
+    if tokio::time::timeout(STOP_LIMIT, server.subscriptions_ended()).await.is_err() {
+        tracing::warn!("not all subscribers were told of the stop");
+    }
     // methods run on when their caller has gone: a logoff that was begun is finished and audited
     if tokio::time::timeout(STOP_LIMIT, server.methods_ended()).await.is_err() {
         tracing::warn!("methods were still running at the stop");
@@ -294,25 +311,18 @@ fn announce(addresses: &serde_json::Value, ready_file: Option<&Path>) -> Result<
 }
 
 /// Waits for SIGTERM or SIGINT; SIGHUP reads the certificate again.
-async fn signals(config: &Config, relay: &SharedIdentity, https: &Tls) -> Result<()> {
+async fn signals(mut certificates: Certificates<'_>) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut looks = tokio::time::interval(certificates::LOOK_EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => match reload(config, relay, https) {
-                Ok(()) => tracing::info!("the certificate was read again"),
-                Err(error) => tracing::error!(error = format!("{error:#}"), "the old certificate stays"),
-            },
+            _ = hangup.recv() => certificates.read_again(),
+            _ = looks.tick() => certificates.look(),
         }
     }
-}
-
-fn reload(config: &Config, relay: &SharedIdentity, https: &Tls) -> Result<()> {
-    let identity = identity::load(config)?;
-    https.replace(identity.server_config()?);
-    relay.replace(TlsIdentity::new(identity.chain, identity.key)?);
-    Ok(())
 }

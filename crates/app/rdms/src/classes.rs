@@ -1,12 +1,13 @@
 //! One file a CIM class.
 
+mod audit;
 mod collection;
 mod desktop;
 mod host;
 mod node;
-mod session;
+pub(crate) mod session;
 mod user;
-mod virtual_desktop_session;
+pub(crate) mod virtual_desktop_session;
 
 use crate::provider::Provider;
 
@@ -19,6 +20,7 @@ pub(crate) fn all() -> Vec<Box<dyn Provider>> {
         Box::new(desktop::OpenRdmsDesktop),
         Box::new(host::OpenRdmsHost),
         Box::new(node::OpenRdmsNode),
+        Box::new(audit::OpenRdmsAudit),
         Box::new(user::OpenRdmsUser),
     ]
 }

@@ -1,11 +1,15 @@
 //! The dispatch that every front end calls.
 
-use crate::classes;
+mod listing;
+
 use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Noted, Passwords, Provider, Query};
+use crate::provider::{Call, Context, Noted, Passwords, Provider};
+use crate::{changes, classes, events};
+use openrdms_broker::change::Position;
 use openrdms_broker::{AuditRecord, Outcome};
 use openrdms_cim::path::canonical_namespace;
 use openrdms_cim::repository::RepositoryError;
+use openrdms_cim::service::{Since, Told, Watch, not_capable};
 use openrdms_cim::{
     CimError, CimService, Class, Enumeration, Instance, Limits, Listing, MethodResult, ObjectPath, Params,
     Principal, Repository, Value, WmiCode,
@@ -17,6 +21,9 @@ const SCHEMAS: [(&str, &str); 2] = [
     ("root/cimv2/rdms", include_str!("../../../../schema/RDManagement.mof")),
     ("root/openrdms", include_str!("../../../../schema/OpenRDMS.mof")),
 ];
+
+/// What every namespace has besides: the classes of events.
+const SYSTEM: &str = include_str!("../../../../schema/System.mof");
 
 /// In Microsoft's classes most failures are return values; ours answer every failure as a fault, which
 /// carries a text.
@@ -47,8 +54,10 @@ pub enum SchemaError {
 pub fn repository() -> Result<Repository, SchemaError> {
     let mut repository = Repository::default();
     for (namespace, text) in SCHEMAS {
-        for diagnostic in repository.load(namespace, text)? {
-            tracing::warn!(namespace, ?diagnostic, "the built-in schema");
+        for text in [SYSTEM, text] {
+            for diagnostic in repository.load(namespace, text)? {
+                tracing::warn!(namespace, ?diagnostic, "the built-in schema");
+            }
         }
     }
     Ok(repository)
@@ -73,7 +82,8 @@ impl Rdms {
         }
         let rdms = Self { context: Context { engine, passwords, deployment, uids }, repository, providers };
         for (namespace, _) in SCHEMAS {
-            for class in rdms.repository.classes(namespace) {
+            // system classes have no instances of their own
+            for class in rdms.repository.classes(namespace).filter(|class| !class.name.starts_with("__")) {
                 rdms.provider(class).map_err(|_| SchemaError::Unserved(class.name.clone()))?;
             }
         }
@@ -94,10 +104,10 @@ impl Rdms {
         self.repository.class(&canonical_namespace(&path.namespace), &path.class)
     }
 
-    async fn audit(&self, call: &Call<'_>, class: &Class, outcome: &Result<(), MethodError>) {
+    async fn audit<T>(&self, call: &Call<'_>, class: &Class, outcome: &Result<T, MethodError>) {
         let Noted { target, subject, detail } = &call.audit;
         let (outcome, detail) = match outcome {
-            Ok(()) => (Outcome::Done, detail.clone()),
+            Ok(_) => (Outcome::Done, detail.clone()),
             Err(failed) => (Outcome::Failed(failed.error.code.0), failed.error.message.clone()),
         };
         let record = AuditRecord {
@@ -129,33 +139,7 @@ impl CimService for Rdms {
         after: Option<&str>,
         limits: Limits,
     ) -> Result<Listing, CimError> {
-        let class = self.class(&what.class)?;
-        let filters: Vec<_> = what
-            .equals
-            .iter()
-            .map(|(name, text)| match class.property(name) {
-                Some(property) => Ok((property, text)),
-                None => Err(CimError::new(
-                    WmiCode::WBEM_E_INVALID_QUERY,
-                    format!("{} has no property '{name}'", class.name),
-                )),
-            })
-            .collect::<Result<_, _>>()?;
-        let provider = self.provider(class)?;
-        let mut after = after.map(str::to_owned);
-        loop {
-            let query = Query { who, class, equals: &what.equals, after: after.as_deref(), limits };
-            let mut listing = provider.enumerate(&self.context, &query).await?;
-            listing.instances.retain(|instance| {
-                filters
-                    .iter()
-                    .all(|(property, text)| instance.get(&property.name).matches_text(property.ty, text))
-            });
-            if !listing.instances.is_empty() || listing.next.is_none() {
-                return Ok(listing);
-            }
-            after = listing.next;
-        }
+        listing::page(self, who, what, after, limits).await
     }
 
     async fn get(&self, who: &Principal, path: &ObjectPath) -> Result<Instance, CimError> {
@@ -209,6 +193,81 @@ impl CimService for Rdms {
         };
         Ok(MethodResult { return_value: Value::Uint32(code), out: Params::default() })
     }
+
+    async fn create(
+        &self,
+        who: &Principal,
+        class: &ObjectPath,
+        properties: Params,
+    ) -> Result<ObjectPath, CimError> {
+        let (path, class) = (class, self.class(class)?);
+        changes::known(class, &properties)?;
+        let mut call = change(who, path, "Create", &properties);
+        let made = self.provider(class)?.create(&self.context, &mut call).await;
+        self.audit(&call, class, &made).await;
+        made.map_err(|failed| failed.error)
+    }
+
+    async fn put(
+        &self,
+        who: &Principal,
+        path: &ObjectPath,
+        properties: Params,
+    ) -> Result<Instance, CimError> {
+        let class = self.class(path)?;
+        if !class.properties.iter().any(changes::is_writable) {
+            return Err(not_capable(&class.name, "changed"));
+        }
+        changes::known(class, &properties)?;
+        let now = self.get(who, path).await?;
+        let properties = changes::of(class, &now, properties)?;
+        if properties.0.is_empty() {
+            return Ok(now);
+        }
+        let mut call = change(who, path, "Put", &properties);
+        let changed = self.provider(class)?.put(&self.context, &mut call).await;
+        self.audit(&call, class, &changed).await;
+        changed.map_err(|failed| failed.error)?;
+        self.get(who, path).await
+    }
+
+    async fn delete(&self, who: &Principal, path: &ObjectPath) -> Result<(), CimError> {
+        let class = self.class(path)?;
+        let nothing = Params::default();
+        let mut call = change(who, path, "Delete", &nothing);
+        let deleted = self.provider(class)?.delete(&self.context, &mut call).await;
+        self.audit(&call, class, &deleted).await;
+        deleted.map_err(|failed| failed.error)
+    }
+
+    async fn watch(&self, who: &Principal, what: &Watch, since: Since) -> Result<Option<u64>, CimError> {
+        events::watch(&self.context, &self.repository, who, what, since).await
+    }
+
+    async fn changes(
+        &self,
+        who: &Principal,
+        what: &Watch,
+        after: u64,
+        limits: Limits,
+    ) -> Result<Told, CimError> {
+        events::changes(&self.context, &self.repository, who, what, after, limits).await
+    }
+
+    async fn changed(&self, after: u64) {
+        self.context.engine.store().changed(Position(after)).await;
+    }
+}
+
+/// A change that is not a method, for the provider and the audit trail.
+fn change<'a>(
+    who: &'a Principal,
+    path: &'a ObjectPath,
+    what: &'static str,
+    properties: &'a Params,
+) -> Call<'a> {
+    let (expected, audit) = (Expected::default(), Noted::default());
+    Call { who, path, method: what, params: properties, expected, audit }
 }
 
 /// What callers write reaches the log and the trail, but not at any length.

@@ -4,9 +4,11 @@
 //! audit record a method call. A provider turns a class into calls of the engine and the store; it holds no
 //! state and never contacts a host to answer a list.
 
+mod changes;
 mod classes;
 mod dispatch;
 mod error;
+mod events;
 mod provider;
 
 pub use dispatch::{Rdms, SchemaError, repository};

@@ -2,7 +2,10 @@
 
 use crate::error::MethodError;
 use openrdms_broker::{Credentials, UserName};
-use openrdms_cim::{CimError, Class, Instance, Limits, Listing, ObjectPath, Params, Principal, WmiCode};
+use openrdms_cim::service::not_capable;
+use openrdms_cim::{
+    CimError, Class, Condition, Instance, Limits, Listing, ObjectPath, Params, Principal, WmiCode,
+};
 use openrdms_engine::{Engine, Expected};
 use zeroize::Zeroizing;
 
@@ -27,12 +30,12 @@ pub(crate) struct Context {
 pub(crate) struct Query<'a> {
     pub(crate) who: &'a Principal,
     pub(crate) class: &'a Class,
-    pub(crate) equals: &'a [(String, String)],
+    pub(crate) condition: Option<&'a Condition>,
     pub(crate) after: Option<&'a str>,
     pub(crate) limits: Limits,
 }
 
-/// One method call as the provider sees it.
+/// One method call, or one change (`Create`, `Put`, `Delete`), as the provider sees it.
 pub(crate) struct Call<'a> {
     pub(crate) who: &'a Principal,
     pub(crate) path: &'a ObjectPath,
@@ -57,7 +60,7 @@ pub(crate) trait Provider: Send + Sync {
     /// The class's name and namespace.
     fn serves(&self) -> (&'static str, &'static str);
 
-    /// A page of instances; `equals` may be used to choose rows early, the dispatch filters again.
+    /// A page of instances; the condition may be used to choose rows early, the dispatch judges all again.
     async fn enumerate(&self, cx: &Context, query: &Query<'_>) -> Result<Listing, CimError>;
 
     /// One instance.
@@ -71,6 +74,30 @@ pub(crate) trait Provider: Send + Sync {
 
     /// A method whose name, parameters and staticness the schema has confirmed.
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError>;
+
+    /// Makes an instance of the properties that are the call's parameters: properties of the class, each once.
+    async fn create(&self, _cx: &Context, call: &mut Call<'_>) -> Result<ObjectPath, MethodError> {
+        Err(not_capable(&call.path.class, "made").into())
+    }
+
+    /// Changes the properties that are the call's parameters: writable, each once, and other than they are now.
+    async fn put(&self, _cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        Err(not_capable(&call.path.class, "changed").into())
+    }
+
+    /// Removes an instance.
+    async fn delete(&self, _cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        Err(not_capable(&call.path.class, "removed").into())
+    }
+}
+
+impl Query<'_> {
+    /// What a property has to equal, as text, where the condition says so.
+    pub(crate) fn equal(&self, property: &str) -> Option<String> {
+        let equalities = self.condition?.equalities();
+        let found = equalities.iter().find(|(name, _)| name.eq_ignore_ascii_case(property));
+        found.map(|(_, constant)| constant.text())
+    }
 }
 
 impl Context {

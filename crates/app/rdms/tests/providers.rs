@@ -49,7 +49,7 @@ fn user(name: &str) -> Principal {
 }
 
 async fn list(rdms: &Rdms, who: &Principal, namespace: &str, class: &str) -> Result<Vec<Instance>, CimError> {
-    let what = Enumeration { class: ObjectPath::class(namespace, class), equals: Vec::new() };
+    let what = Enumeration { class: ObjectPath::class(namespace, class), condition: None };
     let (mut all, mut after) = (Vec::new(), None::<String>);
     loop {
         // one at a time, so that every cursor is tried
@@ -87,6 +87,7 @@ fn type_of(value: &Value) -> Option<Type> {
         Value::Boolean(_) => Some(Type::Boolean),
         Value::Uint16(_) => Some(Type::Uint16),
         Value::Uint32(_) => Some(Type::Uint32),
+        Value::Uint64(_) => Some(Type::Uint64),
         Value::String(_) => Some(Type::String),
         Value::Datetime { .. } => Some(Type::Datetime),
         Value::Array(items) => items.first().and_then(type_of),
@@ -111,7 +112,8 @@ async fn what_providers_give_is_what_the_schema_declares() {
         .unwrap();
     let _client = world.active_in("alice", "pool").await;
     for namespace in [MICROSOFT, OURS] {
-        for class in rdms.repository().classes(namespace) {
+        // system classes have no instances of their own
+        for class in rdms.repository().classes(namespace).filter(|class| !class.name.starts_with("__")) {
             let instances = list(&rdms, &admin(), namespace, &class.name).await.unwrap();
             assert!(!instances.is_empty(), "{} has no instance to look at", class.name);
             for instance in &instances {

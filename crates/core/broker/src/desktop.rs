@@ -1,5 +1,6 @@
 //! Collections, desktops, and how a running desktop is found again and reached.
 
+use crate::limits::LimitsChange;
 use crate::{CollectionAlias, DesktopName, HostName, Limits, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -20,6 +21,33 @@ pub struct Collection {
     pub limits: Limits,
     /// When it was made.
     pub created: Timestamp,
+}
+
+/// A change of a collection: what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectionChange {
+    /// New [`Collection::display_name`].
+    pub display_name: Option<String>,
+    /// New [`Collection::limits`].
+    pub limits: LimitsChange,
+}
+
+impl CollectionChange {
+    /// The collection after the change.
+    pub fn of(self, collection: Collection) -> Collection {
+        let Self { display_name, limits } = self;
+        Collection {
+            display_name: display_name.unwrap_or(collection.display_name),
+            limits: limits.of(collection.limits),
+            ..collection
+        }
+    }
+}
+
+impl From<LimitsChange> for CollectionChange {
+    fn from(limits: LimitsChange) -> Self {
+        Self { display_name: None, limits }
+    }
 }
 
 /// One virtual desktop of a collection.

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod change;
 pub mod client;
 pub mod desktop;
 pub mod event;
@@ -19,7 +20,7 @@ pub mod time;
 pub use account::{Account, AccountChange, Credentials, Role};
 pub use audit::{AuditRecord, Outcome};
 pub use client::{ClientFacts, Route};
-pub use desktop::{Collection, Desktop, DesktopHandle, Endpoint};
+pub use desktop::{Collection, CollectionChange, Desktop, DesktopHandle, Endpoint};
 pub use event::{EventKind, OperatorEvent};
 pub use ids::{CollectionAlias, ConnectionId, DesktopName, HostName, IdError, NodeId, SessionUid, UserName};
 pub use lease::{Intake, KnownHost, KnownNode, Lease};

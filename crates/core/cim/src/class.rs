@@ -28,7 +28,9 @@ pub struct Property {
     pub ty: Type,
     /// Whether it is an array.
     pub array: bool,
-    /// The class that a reference points to.
+    /// The length of an array that has a fixed one.
+    pub size: Option<u32>,
+    /// The class that a reference points to, or that an embedded object is of.
     pub reference: Option<String>,
     /// The default, `Null` where none is declared.
     pub default: Value,
@@ -62,24 +64,103 @@ pub struct Parameter {
     pub ty: Type,
     /// Whether it is an array.
     pub array: bool,
-    /// The class that a reference points to.
+    /// The length of an array that has a fixed one.
+    pub size: Option<u32>,
+    /// The class that a reference points to, or that an embedded object is of.
     pub reference: Option<String>,
     /// Qualifiers.
     pub qualifiers: Vec<Qualifier>,
 }
 
 /// A qualifier: a named remark on a class, property, method or parameter (DSP0004 5.6).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Qualifier {
     /// Name, in its declared spelling.
     pub name: String,
-    /// Its value; a qualifier without one is `true`.
+    /// Its value; a boolean qualifier without one is `true`, any other is null.
     pub value: Value,
-    /// Flavours in lower case, such as `tosubclass` and `disableoverride`.
+    /// Flavours that stand at this place, in lower case, such as `tosubclass` and `disableoverride`.
+    pub flavors: Vec<String>,
+    /// Whether it comes from the superclass and is not given anew.
+    pub propagated: bool,
+}
+
+/// The declaration of a qualifier: its type, where it may stand, and the flavours it has unless others are given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QualifierType {
+    /// Namespace in canonical form; empty until it is in a repository.
+    pub namespace: String,
+    /// Name, in its declared spelling.
+    pub name: String,
+    /// Type of the value, or of each element of an array.
+    pub ty: Type,
+    /// Whether it is an array.
+    pub array: bool,
+    /// The length of an array that has a fixed one.
+    pub size: Option<u32>,
+    /// The value where the qualifier is not given; `Null` where none is declared.
+    pub default: Value,
+    /// Where it may stand, in lower case: `class`, `property`, `method`, `any` and so on.
+    pub scope: Vec<String>,
+    /// Flavours, in lower case.
     pub flavors: Vec<String>,
 }
 
+/// What the flavours of a qualifier come to (DSP0004 5.6.1.2, MS-WSMV's WMI flavours).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flavors {
+    /// Passes on to subclasses.
+    pub to_subclass: bool,
+    /// Passes on to instances.
+    pub to_instance: bool,
+    /// A subclass may give it another value.
+    pub overridable: bool,
+    /// The text may be translated.
+    pub translatable: bool,
+}
+
+/// The flavours of a qualifier that says nothing else (DSP0004 5.6.1.2).
+impl Default for Flavors {
+    fn default() -> Self {
+        Self { to_subclass: true, to_instance: false, overridable: true, translatable: false }
+    }
+}
+
+impl Flavors {
+    /// These, changed by what `words` say. Words in lower case; those that are unknown change nothing.
+    #[must_use]
+    pub fn with(mut self, words: &[String]) -> Self {
+        for word in words {
+            match word.as_str() {
+                "tosubclass" => self.to_subclass = true,
+                "restricted" => self.to_subclass = false,
+                "toinstance" => self.to_instance = true,
+                "enableoverride" => self.overridable = true,
+                "disableoverride" => self.overridable = false,
+                "translatable" | "amended" => self.translatable = true,
+                _ => {}
+            }
+        }
+        self
+    }
+}
+
 impl Class {
+    /// Whether it may have no instances of its own.
+    pub fn is_abstract(&self) -> bool {
+        is_set(&self.qualifiers, "abstract")
+    }
+
+    /// Whether its instances relate others to each other.
+    pub fn is_association(&self) -> bool {
+        is_set(&self.qualifiers, "association")
+    }
+
+    /// Whether its instances are events.
+    pub fn is_indication(&self) -> bool {
+        is_set(&self.qualifiers, "indication")
+    }
+
     /// The property of that name, compared without case.
     pub fn property(&self, name: &str) -> Option<&Property> {
         self.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name))

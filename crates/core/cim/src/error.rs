@@ -86,6 +86,7 @@ codes! {
     WBEM_E_INVALID_OBJECT_PATH = 0x8004_103A, Invalid, 4, "The object path cannot be understood";
     WBEM_E_SERVER_TOO_BUSY = 0x8004_1045, Unavailable, 1, "The server has too much to do now";
     WBEM_E_METHOD_NOT_IMPLEMENTED = 0x8004_1055, NotSupported, 16, "The method is declared but not implemented";
+    WBEM_E_QUEUE_OVERFLOW = 0x8004_1061, Conflict, 1, "Events were lost because they were not read in time";
     WBEM_E_TIMED_OUT = 0x8004_1069, TimedOut, 1, "It took too long";
     WBEM_E_QUOTA_VIOLATION = 0x8004_106C, Unavailable, 1, "A quota is used up";
 }

@@ -36,6 +36,12 @@ impl Instance {
         find(&self.properties, name)
     }
 
+    /// Whether both are of one class and have the same values, null and absent being one.
+    pub fn same(&self, other: &Self) -> bool {
+        let holds = |a: &Self, b: &Self| a.properties.iter().all(|(name, value)| value.same(b.get(name)));
+        self.class.eq_ignore_ascii_case(&other.class) && holds(self, other) && holds(other, self)
+    }
+
     /// Its path: the values of the keys of `class`.
     pub fn path(&self, class: &Class) -> ObjectPath {
         ObjectPath {

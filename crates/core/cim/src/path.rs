@@ -1,7 +1,15 @@
-//! Object paths: namespace, class, keys.
+//! Object paths: namespace, class, keys; and their text forms ([`parse`], [`print`]).
 
-use crate::Value;
+pub mod parse;
+mod print;
+pub(crate) mod typed;
+
+pub use parse::{MAX_KEYS, MAX_PATH, PathError};
+pub(crate) use print::MAX_NESTING;
+
+use crate::{CimError, Value, WmiCode};
 use std::fmt;
+use std::str::FromStr;
 
 /// Names a class, or with keys an instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,7 +18,9 @@ pub struct ObjectPath {
     pub namespace: String,
     /// Class name; compared without case.
     pub class: String,
-    /// Key values by name; empty for a class.
+    /// Key values by name; empty for a class. A path out of a text may have one key without a name: the value of
+    /// the only key of its class (`Class="x"`), or null for the only instance there is (`Class=@`).
+    /// [`ObjectPath::typed`] names it.
     pub keys: Vec<(String, Value)>,
 }
 
@@ -20,6 +30,35 @@ impl ObjectPath {
     /// The path of a class; the namespace in any form.
     pub fn class(namespace: &str, class: &str) -> Self {
         Self { namespace: canonical_namespace(namespace), class: class.to_owned(), keys: Vec::new() }
+    }
+
+    /// Reads any of the forms of WMI (`\\server\root\cimv2:Class.Name="x",Id=5`, `Class="x"`, `Class=@`), DSP0004 and
+    /// DSP0207 (`//host/root/cimv2:Class.Name="x"`). The server is left out; see [`ObjectPath::parse_with_server`].
+    ///
+    /// A text does not tell the types of its keys: integers come in the smallest of sint32, sint64 and uint64, times
+    /// and references as strings. [`ObjectPath::typed`] makes them what the class declares.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        parse::path(text).map(|(_, path)| path)
+    }
+
+    /// The same and the server that it names; `None` where it names none or `.`, this one.
+    pub fn parse_with_server(text: &str) -> Result<(Option<String>, Self), PathError> {
+        parse::path(text)
+    }
+
+    /// Without the namespace: `Class.Name="text",Id=7`, as in `__RELPATH`.
+    pub fn relative(&self) -> String {
+        print::relative(self)
+    }
+
+    /// As WMI prints it in `__PATH`: `\\server\root\cimv2:Class.Name="text"`; the server `.` is this one.
+    pub fn wmi(&self, server: &str) -> String {
+        format!(r"\\{server}\{}:{}", self.namespace.replace('/', r"\"), self.relative())
+    }
+
+    /// As an untyped WBEM URI without a scheme (DSP0207): `//host/root/cimv2:Class.Name="text"`.
+    pub fn wbem_uri(&self, host: &str) -> String {
+        format!("//{host}/{self}")
     }
 
     /// The same with one more key.
@@ -43,22 +82,24 @@ impl ObjectPath {
     }
 }
 
+/// `root/cimv2/rdms:Class.Name="text",Id=7` (DSP0004 8.2.5), what [`ObjectPath::parse`] reads.
 impl fmt::Display for ObjectPath {
-    /// `root/cimv2/rdms:Class.Name="text",Id=7` (DSP0004 8.2.5).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.namespace, self.class)?;
-        for (i, (name, value)) in self.keys.iter().enumerate() {
-            f.write_str(if i == 0 { "." } else { "," })?;
-            match value {
-                Value::Boolean(_) => write!(f, "{name}={}", value.text().unwrap_or_default())?,
-                _ if value.as_int().is_some() => write!(f, "{name}={}", value.text().unwrap_or_default())?,
-                _ => {
-                    let text = value.text().unwrap_or_default().replace('\\', "\\\\").replace('"', "\\\"");
-                    write!(f, "{name}=\"{text}\"")?;
-                }
-            }
-        }
-        Ok(())
+        f.write_str(&print::path(self))
+    }
+}
+
+impl FromStr for ObjectPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        Self::parse(text)
+    }
+}
+
+impl From<PathError> for CimError {
+    fn from(error: PathError) -> Self {
+        CimError::new(WmiCode::WBEM_E_INVALID_OBJECT_PATH, format!("object path: {error}"))
     }
 }
 
@@ -87,8 +128,11 @@ mod tests {
     }
 
     #[test]
-    fn a_path_prints_as_wmi_does() {
+    fn a_path_prints_in_three_forms() {
         let path = ObjectPath::class("root/a", "C").with_key("Name", "a\\b\"c").with_key("Id", 7u32);
         assert_eq!(path.to_string(), r#"root/a:C.Name="a\\b\"c",Id=7"#);
+        assert_eq!(path.relative(), r#"C.Name="a\\b\"c",Id=7"#);
+        assert_eq!(path.wmi("."), r#"\\.\root\a:C.Name="a\\b\"c",Id=7"#);
+        assert_eq!(path.wbem_uri("[::1]:5989"), r#"//[::1]:5989/root/a:C.Name="a\\b\"c",Id=7"#);
     }
 }

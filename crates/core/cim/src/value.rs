@@ -6,7 +6,7 @@ pub mod time;
 use crate::Instance;
 
 /// The intrinsic CIM data types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are DSP0004's own")]
 pub enum Type {
     Boolean,
@@ -21,6 +21,7 @@ pub enum Type {
     Real32,
     Real64,
     Char16,
+    #[default]
     String,
     Datetime,
     Reference,
@@ -28,9 +29,10 @@ pub enum Type {
 }
 
 /// A value. Integers carry their width, so that what was declared is what is sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "the names are DSP0004's own")]
 pub enum Value {
+    #[default]
     Null,
     Boolean(bool),
     Uint8(u8),
@@ -52,6 +54,8 @@ pub enum Value {
     },
     /// An interval, in microseconds.
     Interval(u64),
+    /// A time or interval of which not all digits are known.
+    PartialTime(time::PartialTime),
     Reference(Box<crate::ObjectPath>),
     Object(Box<Instance>),
     Array(Vec<Value>),
@@ -101,6 +105,30 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// Its type, of an array that of its first element that is not null; `None` where there is none to see.
+    pub fn ty(&self) -> Option<Type> {
+        Some(match self {
+            Value::Null => return None,
+            Value::Boolean(_) => Type::Boolean,
+            Value::Uint8(_) => Type::Uint8,
+            Value::Uint16(_) => Type::Uint16,
+            Value::Uint32(_) => Type::Uint32,
+            Value::Uint64(_) => Type::Uint64,
+            Value::Sint8(_) => Type::Sint8,
+            Value::Sint16(_) => Type::Sint16,
+            Value::Sint32(_) => Type::Sint32,
+            Value::Sint64(_) => Type::Sint64,
+            Value::Real32(_) => Type::Real32,
+            Value::Real64(_) => Type::Real64,
+            Value::Char16(_) => Type::Char16,
+            Value::String(_) => Type::String,
+            Value::Datetime { .. } | Value::Interval(_) | Value::PartialTime(_) => Type::Datetime,
+            Value::Reference(_) => Type::Reference,
+            Value::Object(_) => Type::Object,
+            Value::Array(items) => items.iter().find_map(Value::ty)?,
+        })
+    }
+
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -132,13 +160,17 @@ impl Value {
         }
     }
 
-    /// Whether two values are equal as keys are: strings without case, integers whatever their width,
-    /// times as points in time. Null equals null.
+    /// Whether two values are equal as keys are: strings without case, numbers whatever their width,
+    /// times as points in time, objects by their properties. Null equals null.
     pub fn same(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::String(a), Value::String(b)) => fold(a).eq(fold(b)),
             (Value::Datetime { micros: a, .. }, Value::Datetime { micros: b, .. }) => a == b,
+            (Value::Real32(a), Value::Real64(b)) | (Value::Real64(b), Value::Real32(a)) => {
+                f64::from(*a) == *b
+            }
             (Value::Reference(a), Value::Reference(b)) => a.same(b),
+            (Value::Object(a), Value::Object(b)) => a.same(b),
             (Value::Array(a), Value::Array(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
             }

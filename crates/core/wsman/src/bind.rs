@@ -1,15 +1,19 @@
 //! From names to classes: the second step of reading a request, with the repository at hand.
 
-use crate::{Fault, Filter, Input, Request, Subcode};
-use openrdms_cim::{
-    CimError, Class, Enumeration, Method, ObjectPath, Params, Repository, Type, Value, WmiCode,
-};
+mod change;
+mod declared;
+mod listing;
+
+pub use change::{fragment, properties, whole_property};
+pub use declared::{Detail, declaration, detail};
+pub use listing::{Wanted, listing};
+
+use crate::{Fault, Input, Request, Subcode};
+use openrdms_cim::{CimError, Class, Method, ObjectPath, Params, Repository, Type, Value, WmiCode};
 
 /// The class that a request is about.
 pub fn class<'r>(request: &Request, repository: &'r Repository) -> Result<&'r Class, Fault> {
-    let resource = request.resource.as_ref().ok_or_else(|| {
-        Fault::new(Subcode::DestinationUnreachable, "no resource is named").detail("InvalidResourceURI")
-    })?;
+    let resource = request.resource.as_ref().ok_or_else(no_resource)?;
     if resource.class == "*" {
         let reason = "a listing of all classes needs a query";
         return Err(Fault::new(Subcode::DestinationUnreachable, reason)
@@ -17,23 +21,6 @@ pub fn class<'r>(request: &Request, repository: &'r Repository) -> Result<&'r Cl
             .code(WmiCode::WBEM_E_INVALID_QUERY));
     }
     Ok(repository.class(&resource.namespace, &resource.class)?)
-}
-
-/// What an Enumerate lists.
-pub fn enumeration(request: &Request, class: &Class, filter: &Filter) -> Result<Enumeration, Fault> {
-    if let Some((name, _)) = request.selectors.first() {
-        return Err(unexpected(name));
-    }
-    for (name, text) in filter {
-        let property = class
-            .property(name)
-            .filter(|p| !p.array && !matches!(p.ty, Type::Datetime | Type::Reference | Type::Object));
-        if property.is_none_or(|p| Value::parse(p.ty, text).is_err()) {
-            let reason = format!("{} cannot be filtered by {name} and that value", class.name);
-            return Err(Fault::new(Subcode::CannotProcessFilter, reason));
-        }
-    }
-    Ok(Enumeration { class: path_of(class), equals: filter.clone() })
 }
 
 /// The instance that a request names: all keys of the class, and nothing else.
@@ -57,6 +44,14 @@ pub fn instance(request: &Request, class: &Class) -> Result<ObjectPath, Fault> {
         path.keys.push((key.name.clone(), value));
     }
     Ok(path)
+}
+
+/// The class that an instance is to be made of: no instance is named.
+pub fn class_path(request: &Request, class: &Class) -> Result<ObjectPath, Fault> {
+    match request.selectors.first() {
+        Some((name, _)) => Err(unexpected(name)),
+        None => Ok(path_of(class)),
+    }
 }
 
 /// The method that a request calls, what it is called on, and with what: the class itself for a static
@@ -119,6 +114,18 @@ fn scalar(ty: Type, input: &Input) -> Option<Value> {
 
 fn path_of(class: &Class) -> ObjectPath {
     ObjectPath { namespace: class.namespace.clone(), class: class.name.clone(), keys: Vec::new() }
+}
+
+fn known_namespace(repository: &Repository, namespace: &str) -> Result<(), Fault> {
+    if repository.namespaces().any(|known| known == namespace) {
+        return Ok(());
+    }
+    let reason = format!("namespace {namespace} is unknown");
+    Err(CimError::new(WmiCode::WBEM_E_INVALID_NAMESPACE, reason).into())
+}
+
+fn no_resource() -> Fault {
+    Fault::new(Subcode::DestinationUnreachable, "no resource is named").detail("InvalidResourceURI")
 }
 
 fn unexpected(name: &str) -> Fault {

@@ -3,10 +3,13 @@
 //! Every fault carries three details, for three families of clients: the fault detail URI of DSP0226,
 //! Microsoft's `MSFT_WmiError` for clients of the CIM cmdlets, and `WSManFault` for all older ones.
 
-use crate::names;
 use crate::reply::envelope;
-use crate::xml::Xml;
+use crate::xml::{Attributes, Xml};
+use crate::{eventing, names};
 use openrdms_cim::{CimError, Kind, WmiCode};
+
+/// The longest reason that is sent, in characters.
+const LONGEST_REASON: usize = 400;
 
 /// A fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,9 @@ pub enum Code {
 }
 
 macro_rules! subcodes {
-    ($($name:ident = $prefix:literal, $code:ident, $wmi:ident;)*) => {
+    (@local $name:ident) => { stringify!($name) };
+    (@local $name:ident $local:literal) => { $local };
+    ($($name:ident $(as $local:literal)? = $prefix:literal, $code:ident, $wmi:ident;)*) => {
         /// The subcodes of WS-Addressing, WS-Enumeration and WS-Management that are used here.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "the names are the specifications' own")]
@@ -47,7 +52,7 @@ macro_rules! subcodes {
             /// Prefix and name; the prefixes are declared on every envelope that is sent.
             pub fn qname(self) -> (&'static str, &'static str) {
                 match self {
-                    $(Subcode::$name => ($prefix, stringify!($name))),*
+                    $(Subcode::$name => ($prefix, subcodes!(@local $name $($local)?))),*
                 }
             }
 
@@ -76,10 +81,19 @@ subcodes! {
     InvalidEnumerationContext = "n", Sender, WBEM_E_INVALID_CONTEXT;
     CannotProcessFilter = "n", Sender, WBEM_E_INVALID_QUERY;
     FilterDialectRequestedUnavailable = "n", Sender, WBEM_E_INVALID_QUERY_TYPE;
+    InvalidExpirationTime = "n", Sender, WBEM_E_INVALID_PARAMETER;
+    InvalidRepresentation = "x", Sender, WBEM_E_INVALID_PARAMETER;
+    DeliveryModeRequestedUnavailable = "e", Sender, WBEM_E_NOT_SUPPORTED;
+    InvalidExpiration as "InvalidExpirationTime" = "e", Sender, WBEM_E_INVALID_PARAMETER;
+    InvalidMessage = "e", Sender, WBEM_E_INVALID_PARAMETER;
+    UnableToRenew = "e", Receiver, WBEM_E_NOT_FOUND;
+    EventDeliverToUnusable = "w", Sender, WBEM_E_INVALID_PARAMETER;
+    InvalidBookmark = "w", Sender, WBEM_E_QUEUE_OVERFLOW;
     AccessDenied = "w", Sender, WBEM_E_ACCESS_DENIED;
     AlreadyExists = "w", Sender, WBEM_E_ALREADY_EXISTS;
     Concurrency = "w", Sender, WBEM_E_INVALID_OPERATION;
     EncodingLimit = "w", Sender, WBEM_E_QUOTA_VIOLATION;
+    FragmentDialectNotSupported = "w", Sender, WBEM_E_NOT_SUPPORTED;
     InternalError = "w", Receiver, WBEM_E_FAILED;
     InvalidOptions = "w", Sender, WBEM_E_NOT_SUPPORTED;
     InvalidParameter = "w", Sender, WBEM_E_INVALID_METHOD_PARAMETERS;
@@ -131,7 +145,10 @@ impl Fault {
     }
 
     fn write(&self, xml: &mut Xml, host: &str) {
-        let reason = if self.reason.trim().is_empty() { "failed" } else { &self.reason };
+        let reason = if self.reason.trim().is_empty() { "failed" } else { self.reason.as_str() };
+        // It may name what the request held, and comes four times; an ordinary text fits the smallest envelope then.
+        let end = reason.char_indices().nth(LONGEST_REASON).map_or(reason.len(), |(at, _)| at);
+        let reason = reason.get(..end).unwrap_or(reason);
         xml.element("s:Fault", &[], |xml| {
             xml.element("s:Code", &[], |xml| {
                 let code = match self.whose() {
@@ -142,8 +159,11 @@ impl Fault {
                 xml.leaf("s:Value", &[], code);
                 if let Some(subcode) = self.subcode {
                     let (prefix, name) = subcode.qname();
+                    // declared here because nearly no message has to do with events
+                    let declared = [("xmlns:e", eventing::EVENTING)];
+                    let declared: Attributes<'_> = if prefix == "e" { &declared } else { &[] };
                     xml.element("s:Subcode", &[], |xml| {
-                        xml.leaf("s:Value", &[], &format!("{prefix}:{name}"))
+                        xml.leaf("s:Value", declared, &format!("{prefix}:{name}"))
                     });
                 }
             });
@@ -212,12 +232,16 @@ impl From<CimError> for Fault {
             }
             WmiCode::WBEM_E_INVALID_METHOD
             | WmiCode::WBEM_E_METHOD_NOT_IMPLEMENTED
-            | WmiCode::WBEM_E_READ_ONLY => (Subcode::ActionNotSupported, None),
+            | WmiCode::WBEM_E_PROVIDER_NOT_CAPABLE => (Subcode::ActionNotSupported, None),
+            WmiCode::WBEM_E_READ_ONLY | WmiCode::WBEM_E_ILLEGAL_NULL => {
+                (Subcode::InvalidRepresentation, Some("InvalidValues"))
+            }
             WmiCode::WBEM_E_INVALID_QUERY | WmiCode::WBEM_E_INVALID_SYNTAX => {
                 (Subcode::CannotProcessFilter, None)
             }
             WmiCode::WBEM_E_INVALID_QUERY_TYPE => (Subcode::FilterDialectRequestedUnavailable, None),
             WmiCode::WBEM_E_INVALID_CONTEXT => (Subcode::InvalidEnumerationContext, None),
+            WmiCode::WBEM_E_QUEUE_OVERFLOW => (Subcode::InvalidBookmark, Some("Expired")),
             WmiCode::WBEM_E_INVALID_OBJECT_PATH => (Subcode::InvalidSelectors, Some("InvalidValue")),
             WmiCode::WBEM_E_MISSING_PARAMETER_ID => (Subcode::InvalidParameter, Some("MissingValues")),
             WmiCode::WBEM_E_ALREADY_EXISTS => (Subcode::AlreadyExists, None),
@@ -246,6 +270,40 @@ impl Subcode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fault_does_not_send_back_at_length_what_it_refuses() {
+        for (text, most) in [("a", 8192), ("&", 16_384), ("\u{10000}", 16_384)] {
+            let long = text.repeat(100_000);
+            let message = Fault::must_understand(&long).message("uuid:1", Some("uuid:2"), "host");
+            assert!(message.len() <= most, "{text}: {}", message.len());
+        }
+    }
+
+    /// Every kind of fault, with whose mistake it is, the number of one that has none of its own, its action, and
+    /// the namespace of its prefix.
+    #[test]
+    fn subcodes() {
+        let rows: Vec<String> = Subcode::ALL
+            .iter()
+            .map(|subcode| {
+                let fault = Fault::new(*subcode, "x");
+                let message = fault.message("uuid:R", Some("uuid:Q"), "h");
+                let document = roxmltree::Document::parse(&message).expect("it is xml");
+                let text = |name: &str| {
+                    let found = document.descendants().find(|n| n.tag_name().name() == name);
+                    found.and_then(|n| n.text()).unwrap_or_default().to_owned()
+                };
+                let value = document.descendants().rfind(|n| n.tag_name().name() == "Value");
+                let value = value.expect("there is one");
+                let qname = value.text().unwrap_or_default();
+                let (prefix, _) = qname.split_once(':').expect("it has a prefix");
+                let namespace = value.lookup_namespace_uri(Some(prefix)).expect("which is declared");
+                format!("{qname:34} {:?} {:08X} {} {namespace}", fault.whose(), fault.code.0, text("Action"))
+            })
+            .collect();
+        insta::assert_snapshot!(rows.join("\n"));
+    }
 
     /// The one table, whole: a change to any part of it shows here.
     #[test]

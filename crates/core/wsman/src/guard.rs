@@ -1,6 +1,7 @@
 //! A look at a text before it is parsed as XML. The parser's work grows with the square of the attributes of
 //! one element and of the namespace declarations in scope, so both are counted first, as is the depth. This
-//! pass is linear, keeps nothing and decides nothing else: what it misreads the parser refuses.
+//! pass is linear, keeps nothing and decides nothing else but this: references to what is no character, which the
+//! parser lets pass (XML 1.0 4.1). What it misreads the parser refuses.
 
 /// What a text may hold.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,11 @@ pub(crate) fn parse(text: &str, bounds: Bounds) -> Option<roxmltree::Document<'_
 fn within(text: &str, bounds: Bounds) -> bool {
     let (mut rest, mut depth, mut declarations) = (text, 0usize, 0usize);
     while let Some(at) = rest.find('<') {
-        rest = rest.get(at..).unwrap_or("");
+        let (before, tag) = rest.split_at(at);
+        if !references(before) {
+            return false;
+        }
+        rest = tag;
         let special = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")];
         if let Some((_, end)) = special.iter().find(|(begin, _)| rest.starts_with(begin)) {
             let Some(at) = rest.find(end) else { return false };
@@ -52,9 +57,28 @@ fn within(text: &str, bounds: Bounds) -> bool {
             return false;
         }
         depth -= usize::from(tag.closed);
-        rest = rest.get(tag.len..).unwrap_or("");
+        let (inside, after) = rest.split_at_checked(tag.len).unwrap_or((rest, ""));
+        if !references(inside) {
+            return false;
+        }
+        rest = after;
     }
     true
+}
+
+/// Whether the character references in a text that is no comment or CDATA are of characters (XML 1.0, 4.1). The
+/// parser takes the replacement character for those that are not.
+fn references(text: &str) -> bool {
+    text.match_indices("&#").all(|(at, _)| {
+        let digits =
+            text.get(at + 2..).and_then(|rest| rest.split_once(';')).map_or("", |(digits, _)| digits);
+        let number = match digits.strip_prefix('x') {
+            Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16),
+            None => digits.parse(),
+        };
+        // the parser knows which of the characters may stand in XML
+        number.is_ok_and(|number| char::from_u32(number).is_some())
+    })
 }
 
 /// A start tag, counted.
@@ -107,6 +131,12 @@ mod tests {
             ("<a xmlns='1' xmlns:b='2'><c xmlns='3'/><c xmlns='3'/></a>", false),
             ("<a><!-- <b><b><b><b> --><![CDATA[<b><b><b><b>]]></a>", true),
             ("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", false),
+            ("<a>&#x41;&#66;&#x10FFFF;</a>", true),
+            ("<a><![CDATA[&#x110000;&#]]><!-- &#; --></a>", true),
+            ("<a>&#x110000;</a>", false),
+            ("<a b='&#xD800;'/>", false),
+            ("<a>&#99999999999999999999;</a>", false),
+            ("<a>&#</a>", false),
             ("<a", false),
             ("", false),
         ] {

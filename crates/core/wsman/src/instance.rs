@@ -23,7 +23,7 @@ impl Style {
         let class = repository.class(&instance.namespace, &instance.class).ok();
         let ty = format!("p:{}_Type", instance.class);
         xml.element(&format!("p:{}", instance.class), &[("xmlns:p", &uri), ("xsi:type", &ty)], |xml| {
-            self.properties(xml, class, instance);
+            self.properties(xml, "p", class, instance);
         });
     }
 
@@ -34,6 +34,30 @@ impl Style {
             Err(_) => ObjectPath::class(&instance.namespace, &instance.class),
         };
         xml.element("a:EndpointReference", &[], |xml| self.reference(xml, &path));
+    }
+
+    /// Some properties of an instance, as a query gives them.
+    pub(crate) fn projected(self, xml: &mut Xml, instance: &Instance, properties: &[(String, Value)]) {
+        let uri = self.family.uri(&instance.namespace, &instance.class);
+        let ty = format!("p:{}_Type", instance.class);
+        xml.element("w:XmlFragment", &[("xmlns:p", &uri), ("xsi:type", &ty)], |xml| {
+            for (name, value) in properties {
+                self.value(
+                    xml,
+                    &format!("p:{}", element_name(name)),
+                    value,
+                    matches!(value, Value::Array(_)),
+                );
+            }
+        });
+    }
+
+    /// A value without an element around it; several are separated by nothing.
+    pub(crate) fn text(self, xml: &mut Xml, value: &Value) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.text(xml, item)),
+            value => xml.text(&plain(value)),
+        }
     }
 
     /// A named value: a parameter or property.
@@ -53,19 +77,26 @@ impl Style {
                 xml.element(name, &[], |xml| xml.leaf("cim:Datetime", &[], &plain(value)))
             }
             Value::Interval(_) => xml.element(name, &[], |xml| xml.leaf("cim:Interval", &[], &plain(value))),
+            // XML Schema has no time with unknown digits: DSP0230 then takes the CIM form.
+            Value::PartialTime(_) => {
+                xml.element(name, &[], |xml| xml.leaf("cim:CIM_DateTime", &[], &plain(value)))
+            }
             Value::Reference(path) => xml.element(name, &[], |xml| self.reference(xml, path)),
             Value::Object(instance) => {
                 let uri = self.family.uri(&instance.namespace, &instance.class);
-                let ty = format!("p:{}_Type", instance.class);
-                xml.element(name, &[("xmlns:p", &uri), ("xsi:type", &ty)], |xml| {
-                    self.properties(xml, None, instance);
+                // another prefix than the property's own, which is in the namespace of what holds it
+                let prefix = if name.starts_with("q:") { "p" } else { "q" };
+                let ty = format!("{prefix}:{}_Type", instance.class);
+                let declared = format!("xmlns:{prefix}");
+                xml.element(name, &[(&declared, &uri), ("xsi:type", &ty)], |xml| {
+                    self.properties(xml, prefix, None, instance);
                 });
             }
             _ => xml.leaf(name, &[], &plain(value)),
         }
     }
 
-    fn properties(self, xml: &mut Xml, class: Option<&Class>, instance: &Instance) {
+    fn properties(self, xml: &mut Xml, prefix: &str, class: Option<&Class>, instance: &Instance) {
         let mut names: Vec<(&str, bool)> = match class {
             Some(class) => class.properties.iter().map(|p| (p.name.as_str(), p.array)).collect(),
             None => {
@@ -74,13 +105,13 @@ impl Style {
         };
         names.sort_by_key(|(name, _)| name.to_ascii_lowercase());
         for (name, array) in names {
-            self.value(xml, &format!("p:{name}"), instance.get(name), array);
+            self.value(xml, &format!("{prefix}:{name}"), instance.get(name), array);
         }
     }
 
     /// What is in an endpoint reference; a property holds it without the wrapper. Keys first, the namespace
     /// last, as Windows has it.
-    fn reference(self, xml: &mut Xml, path: &ObjectPath) {
+    pub(crate) fn reference(self, xml: &mut Xml, path: &ObjectPath) {
         xml.leaf("a:Address", &[], ANONYMOUS);
         xml.element("a:ReferenceParameters", &[], |xml| {
             xml.leaf("w:ResourceURI", &[], &self.family.uri(&path.namespace, &path.class));
@@ -97,6 +128,11 @@ pub(crate) fn selector_set(xml: &mut Xml, path: &ObjectPath) {
         }
         xml.leaf("w:Selector", &[("Name", names::NAMESPACE_SELECTOR)], &path.namespace);
     });
+}
+
+/// A name that an element may have, of what a query calls a property: `Tags[0]`, `Owner.Name`.
+fn element_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "_.-".contains(c) { c } else { '_' }).collect()
 }
 
 fn plain(value: &Value) -> String {

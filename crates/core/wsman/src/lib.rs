@@ -9,6 +9,7 @@
 pub mod bind;
 pub mod charset;
 pub mod client;
+pub mod eventing;
 pub mod fault;
 pub mod names;
 pub mod reply;
@@ -21,6 +22,7 @@ mod read;
 mod xml;
 
 pub use charset::Charset;
+pub use eventing::Eventing;
 pub use fault::{Code, Fault, Subcode};
-pub use request::{Filter, Input, Limits, Mode, Operation, Rejected, Request};
+pub use request::{Expiry, Filter, Fragment, Input, Limits, Mode, Operation, Rejected, Request};
 pub use resource::{Family, Resource};

@@ -58,6 +58,8 @@ pub(crate) fn reference<'a>(node: Node<'a, 'a>) -> Option<ObjectPath> {
         }
     }
     let resource = Resource::parse(&uri, namespace.as_deref()).ok()?;
-    debug_assert!(matches!(resource.family, Family::Wmi | Family::Cim));
+    if resource.family == Family::Declarations {
+        return None;
+    }
     Some(ObjectPath { keys, ..ObjectPath::class(&resource.namespace, &resource.class) })
 }

@@ -4,11 +4,13 @@
 //! Action and class URIs come from the request, so that a reply is always of the request's family. Items of
 //! a listing are written one by one with [`item`], so that the caller can tell how many fit into a reply.
 
+use crate::bind::Detail;
 use crate::instance::Style;
 use crate::names::{self, ANONYMOUS};
 use crate::xml::Xml;
-use crate::{Family, Mode, Operation, Request};
-use openrdms_cim::{Instance, MethodResult, Repository};
+use crate::{Family, Fragment, Mode, Operation, Request};
+use openrdms_cim::wql::Projection;
+use openrdms_cim::{Class, Instance, MethodResult, ObjectPath, Repository, Value, cim_xml};
 
 /// What Identify tells (DSP0226 11).
 #[derive(Clone, Copy, Debug)]
@@ -21,19 +23,53 @@ pub struct Identity<'a> {
     pub profiles: &'a [&'a str],
 }
 
-/// One item of a listing.
-pub fn item(request: &Request, mode: Mode, repository: &Repository, instance: &Instance) -> String {
+/// One item of a listing. Where a query asks for some properties only, it is a fragment with just these.
+pub fn item(
+    request: &Request,
+    mode: Mode,
+    repository: &Repository,
+    instance: &Instance,
+    projection: &Projection,
+) -> String {
     let style = style(request);
     let mut xml = Xml::default();
+    let object = |xml: &mut Xml| match projection {
+        Projection::All | Projection::Count => style.instance(xml, repository, instance),
+        Projection::Properties(_) => {
+            style.projected(xml, instance, &projection.of(instance, repository));
+        }
+    };
     match mode {
-        Mode::Object => style.instance(&mut xml, repository, instance),
+        Mode::Object => object(&mut xml),
         Mode::Epr => style.endpoint_reference(&mut xml, repository, instance),
         Mode::ObjectAndEpr => xml.element("w:Item", &[], |xml| {
-            style.instance(xml, repository, instance);
+            object(xml);
             style.endpoint_reference(xml, repository, instance);
         }),
     }
     xml.0
+}
+
+/// What a query for a number lists: one fragment, which has no reference.
+pub fn count_item(request: &Request, counted: &Instance) -> String {
+    let mut xml = Xml::default();
+    style(request).projected(&mut xml, counted, &counted.properties);
+    xml.0
+}
+
+/// The declaration of a class: in no namespace, as every element of CIM-XML is (DSP0201 5.2).
+pub fn declaration(repository: &Repository, class: &Class, detail: Detail) -> String {
+    match detail {
+        Detail::Whole(options) => cim_xml::class(repository, class, options),
+        Detail::Names => {
+            let mut xml = Xml::default();
+            match &class.superclass {
+                Some(above) => xml.empty("CLASS", &[("NAME", &class.name), ("SUPERCLASS", above)]),
+                None => xml.empty("CLASS", &[("NAME", &class.name)]),
+            }
+            xml.0
+        }
+    }
 }
 
 /// The reply to Enumerate or Pull. `context` is where to go on; `None` ends the listing.
@@ -41,12 +77,33 @@ pub fn item(request: &Request, mode: Mode, repository: &Repository, instance: &I
 /// The items of an EnumerateResponse are in the namespace of WS-Management, those of a PullResponse in that of
 /// WS-Enumeration: a client that meets the other crashes.
 pub fn listing(request: &Request, message_id: &str, items: &[String], context: Option<&str>) -> String {
+    listing_until(request, message_id, items, context, None)
+}
+
+/// The same, with the time until which the listing stays open, where that was asked for.
+pub fn listing_until(
+    request: &Request,
+    message_id: &str,
+    items: &[String],
+    context: Option<&str>,
+    expires: Option<&str>,
+) -> String {
     let (name, prefix) = match request.operation {
         Operation::Pull { .. } => ("n:PullResponse", "n"),
         _ => ("n:EnumerateResponse", "w"),
     };
-    respond(request, message_id, |xml| {
+    // The number is known only where all items are here.
+    let total = (request.wants_total, matches!(request.operation, Operation::Enumerate { .. }), context);
+    let header = |xml: &mut Xml| match total {
+        (true, true, None) => xml.leaf("w:TotalItemsCountEstimate", &[], &items.len().to_string()),
+        (true, _, _) => xml.empty("w:TotalItemsCountEstimate", &[("xsi:nil", "true")]),
+        (false, _, _) => {}
+    };
+    respond_with(request, message_id, header, |xml| {
         xml.element(name, &[], |xml| {
+            if let (Some(expires), Some(_)) = (expires, context) {
+                xml.leaf("n:Expires", &[], expires);
+            }
             // Windows sends an empty one when all is said; a Pull may do without.
             match context {
                 Some(context) => xml.leaf("n:EnumerationContext", &[], context),
@@ -65,14 +122,69 @@ pub fn listing(request: &Request, message_id: &str, items: &[String], context: O
     })
 }
 
-/// The reply to Release. End gets no message at all.
+/// The reply to GetStatus and Renew of a listing.
+pub fn expires(request: &Request, message_id: &str, expires: &str) -> String {
+    let name = match request.operation {
+        Operation::Renew { .. } => "n:RenewResponse",
+        _ => "n:GetStatusResponse",
+    };
+    respond(request, message_id, |xml| {
+        xml.element(name, &[], |xml| xml.leaf("n:Expires", &[], expires));
+    })
+}
+
+/// The reply to Release and Delete. End gets no message at all.
 pub fn empty(request: &Request, message_id: &str) -> String {
     respond(request, message_id, |_| {})
 }
 
-/// The reply to Get.
+/// The reply to Get, and to Put, which gives the instance as it is then.
 pub fn get(request: &Request, message_id: &str, repository: &Repository, instance: &Instance) -> String {
     respond(request, message_id, |xml| style(request).instance(xml, repository, instance))
+}
+
+/// The reply to Get of a declaration.
+pub fn get_declaration(request: &Request, message_id: &str, declaration: &str) -> String {
+    respond(request, message_id, |xml| xml.0.push_str(declaration))
+}
+
+/// The reply to Get and Put of a fragment: a property of an instance of `class` by its declared name, whether it is
+/// an array, and its value.
+pub fn fragment(
+    request: &Request,
+    message_id: &str,
+    class: &Class,
+    fragment: &Fragment,
+    (name, array, value): (&str, bool, &Value),
+) -> String {
+    let style = style(request);
+    let uri = style.family.uri(&class.namespace, &class.name);
+    let dialect = fragment.dialect.as_deref().map(|dialect| ("Dialect", dialect));
+    let header = |xml: &mut Xml| {
+        let mut attributes = vec![("s:mustUnderstand", "true")];
+        attributes.extend(dialect);
+        xml.leaf("w:FragmentTransfer", &attributes, &fragment.path);
+    };
+    respond_with(request, message_id, header, |xml| match value {
+        // What is not there is told as null (DSP0226 7.7).
+        Value::Null if fragment.text || fragment.index.is_some() => {
+            xml.empty("w:XmlFragment", &[("xsi:nil", "true")]);
+        }
+        value => xml.element("w:XmlFragment", &[("xmlns:p", &uri)], |xml| {
+            if fragment.text {
+                style.text(xml, value);
+            } else {
+                style.value(xml, &format!("p:{name}"), value, array);
+            }
+        }),
+    })
+}
+
+/// The reply to Create.
+pub fn created(request: &Request, message_id: &str, path: &ObjectPath) -> String {
+    respond(request, message_id, |xml| {
+        xml.element("x:ResourceCreated", &[], |xml| style(request).reference(xml, path));
+    })
 }
 
 /// The reply to a method of `class` (in its declared spelling).
@@ -122,6 +234,17 @@ pub(crate) fn envelope(
     relates_to: Option<&str>,
     body: impl FnOnce(&mut Xml),
 ) -> String {
+    envelope_with(action, message_id, relates_to, |_| {}, body)
+}
+
+/// The same with more headers.
+fn envelope_with(
+    action: &str,
+    message_id: &str,
+    relates_to: Option<&str>,
+    header: impl FnOnce(&mut Xml),
+    body: impl FnOnce(&mut Xml),
+) -> String {
     wrap(
         |xml| {
             xml.leaf("a:Action", &[], action);
@@ -130,6 +253,7 @@ pub(crate) fn envelope(
             if let Some(id) = relates_to {
                 xml.leaf("a:RelatesTo", &[], id);
             }
+            header(xml);
         },
         body,
     )
@@ -144,6 +268,7 @@ pub(crate) fn wrap(header: impl FnOnce(&mut Xml), body: impl FnOnce(&mut Xml)) -
         ("xmlns:s", names::SOAP),
         ("xmlns:a", names::ADDRESSING),
         ("xmlns:n", names::ENUMERATION),
+        ("xmlns:x", names::TRANSFER),
         ("xmlns:w", names::WSMAN),
         ("xmlns:cim", names::CIM),
         ("xmlns:xsi", names::XSI),
@@ -155,8 +280,18 @@ pub(crate) fn wrap(header: impl FnOnce(&mut Xml), body: impl FnOnce(&mut Xml)) -
     xml.0
 }
 
-fn respond(request: &Request, message_id: &str, body: impl FnOnce(&mut Xml)) -> String {
-    envelope(&format!("{}Response", request.action), message_id, Some(&request.message_id), body)
+pub(crate) fn respond(request: &Request, message_id: &str, body: impl FnOnce(&mut Xml)) -> String {
+    respond_with(request, message_id, |_| {}, body)
+}
+
+pub(crate) fn respond_with(
+    request: &Request,
+    message_id: &str,
+    header: impl FnOnce(&mut Xml),
+    body: impl FnOnce(&mut Xml),
+) -> String {
+    let action = format!("{}Response", request.action);
+    envelope_with(&action, message_id, Some(&request.message_id), header, body)
 }
 
 fn style(request: &Request) -> Style {

@@ -3,13 +3,17 @@
 //! [`Request::parse`] looks at the message alone. What its names mean for a class is the second step,
 //! [`crate::bind`].
 
-mod body;
+pub(crate) mod body;
+mod fragment;
 mod header;
+mod options;
+
+pub use fragment::Fragment;
 
 use crate::names;
-use crate::{Charset, Fault, Resource, Subcode, guard, read};
+use crate::{Charset, Eventing, Family, Fault, Resource, Subcode, eventing, guard, read};
 use openrdms_cim::{ObjectPath, WmiCode};
-use roxmltree::Node;
+use roxmltree::{Node, NodeType};
 use std::fmt;
 use std::time::Duration;
 
@@ -23,7 +27,7 @@ pub struct Limits {
 }
 
 /// A request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// Its encoding, and so the reply's.
     pub charset: Charset,
@@ -41,12 +45,16 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// The longest reply that client and server agree on, in bytes.
     pub max_envelope: usize,
+    /// Whether the reply to a listing is to say how long it is in all.
+    pub wants_total: bool,
+    /// The part of the instance that is meant; `None`: all of it.
+    pub fragment: Option<Fragment>,
     /// What is asked.
     pub operation: Operation,
 }
 
 /// What is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
     /// Who are you (DSP0226 11).
     Identify,
@@ -60,6 +68,8 @@ pub enum Operation {
         mode: Mode,
         /// Which instances.
         filter: Option<Filter>,
+        /// How long it is to stay open.
+        expires: Option<Expiry>,
     },
     /// Go on with a listing (DSP0226 8.4).
     Pull {
@@ -67,6 +77,22 @@ pub enum Operation {
         context: String,
         /// Most items.
         max_elements: Option<usize>,
+        /// Most characters of items.
+        max_characters: Option<usize>,
+        /// How long the client waits.
+        max_time: Option<Duration>,
+    },
+    /// How long will a listing stay open (WS-Enumeration 3.4).
+    Status {
+        /// The context that the last reply gave.
+        context: String,
+    },
+    /// Keep a listing open for longer (WS-Enumeration 3.3).
+    Renew {
+        /// The context that the last reply gave.
+        context: String,
+        /// How long it is to stay open.
+        expires: Option<Expiry>,
     },
     /// Drop a listing (DSP0226 8.5).
     Release {
@@ -75,6 +101,18 @@ pub enum Operation {
     },
     /// One instance (DSP0226 7.2).
     Get,
+    /// Change an instance, or a fragment of it (DSP0226 7.3, 7.7).
+    Put {
+        /// Properties in the order of the message; an array has its name several times.
+        properties: Vec<(String, Input)>,
+    },
+    /// Make an instance, or a fragment of one (DSP0226 7.5, 7.7).
+    Create {
+        /// Properties in the order of the message; an array has its name several times.
+        properties: Vec<(String, Input)>,
+    },
+    /// Remove an instance, or a fragment of it (DSP0226 7.4, 7.7).
+    Delete,
     /// A method (DSP0226 9).
     Invoke {
         /// Its name, as the caller spelt it.
@@ -82,6 +120,8 @@ pub enum Operation {
         /// Parameters in the order of the message; an array has its name several times.
         input: Vec<(String, Input)>,
     },
+    /// Something about a subscription (DSP0226 10).
+    Eventing(Eventing),
     /// A PowerShell client is done with an operation; nothing to do (MS-WSMV 3.1.4.19).
     End,
 }
@@ -97,8 +137,25 @@ pub enum Mode {
     ObjectAndEpr,
 }
 
-/// Which instances are listed: those whose properties are equal to all of these (DSP0226 annex E).
-pub type Filter = Vec<(String, String)>;
+/// Which instances are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Those whose properties are equal to all of these (DSP0226 annex E).
+    Selectors(Vec<(String, String)>),
+    /// Those that a WQL query selects.
+    Wql(String),
+    /// Those that a CQL query selects.
+    Cql(String),
+}
+
+/// How long something is to live (WS-Enumeration 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// So long from now.
+    In(Duration),
+    /// Until then: microseconds since 1970 in UTC.
+    At(i64),
+}
 
 /// A value as it came, before its type is known. May hold a password: it is not shown.
 #[derive(Clone, PartialEq)]
@@ -139,9 +196,17 @@ impl Request {
         let text = charset.decode(bytes).ok_or_else(|| invalid("request is not text"))?;
         let document =
             guard::parse(&text, guard::REQUEST).ok_or_else(|| invalid("request is not xml, or too large"))?;
+        if let Some(reason) = unwelcome(&document) {
+            return Err(invalid(reason));
+        }
         let root = document.root_element();
         if !root.has_tag_name((names::SOAP, "Envelope")) {
             return Err(invalid("request is not a soap 1.2 envelope"));
+        }
+        let parts = ["Header", "Body"]
+            .map(|name| read::children(root).filter(|n| n.has_tag_name((names::SOAP, name))).count());
+        if parts.iter().any(|count| *count > 1) {
+            return Err(invalid("request has two headers or bodies"));
         }
         let body = read::child(root, names::SOAP, "Body").ok_or_else(|| invalid("request has no body"))?;
         if read::child(body, names::IDENTITY, "Identify").is_some() {
@@ -163,9 +228,21 @@ impl Request {
         self.options.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// An option that is a truth value; `None` where it is not given, or is none.
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        let value = self.option(name)?.trim();
+        match value {
+            "1" => Some(true),
+            "0" => Some(false),
+            _ if value.eq_ignore_ascii_case("true") => Some(true),
+            _ if value.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        }
+    }
+
     /// Whether null arrays are to be told from arrays of one null (MS-WSMV 2.2.10).
     pub fn precise_arrays(&self) -> bool {
-        read::flag(self.option("msftwinrm:UsePreciseArrays").map(str::to_ascii_lowercase).as_deref())
+        self.flag("msftwinrm:UsePreciseArrays").unwrap_or(false)
     }
 
     /// A request without any headers that matter.
@@ -179,6 +256,8 @@ impl Request {
             options: Vec::new(),
             timeout: None,
             max_envelope: limits.max_envelope,
+            wants_total: false,
+            fragment: None,
             operation,
         }
     }
@@ -190,16 +269,28 @@ impl Request {
         limits: &Limits,
     ) -> Result<Self, Fault> {
         header::check(header)?;
-        let header = header::Header::read(header, limits)?;
-        let operation = body::read(&header.action, body)?;
+        let node = header;
+        let header = header::Header::read(node, limits)?;
+        let eventing = eventing::read(&header.action, node, body)?;
+        let operation = match eventing {
+            Some(eventing) => Operation::Eventing(eventing),
+            None => body::read(&header.action, header.fragment.as_ref(), body)?,
+        };
         let uri = header.resource_uri.ok_or_else(|| {
             Fault::new(Subcode::DestinationUnreachable, "header ResourceURI is missing")
                 .detail("InvalidResourceURI")
                 .code(WmiCode::WBEM_E_INVALID_PARAMETER)
         })?;
         let resource = Resource::parse(&uri, header.namespace.as_deref())?;
-        if let Operation::Invoke { .. } = operation {
-            body::check_method_action(&header.action, &resource)?;
+        body::check_resource(&header.action, &operation, &resource)?;
+        if header.fragment.is_none() && matches!(operation, Operation::Put { .. } | Operation::Create { .. })
+        {
+            body::check_class(body, &resource)?;
+        }
+        header.options.check(&operation, resource.family)?;
+        let is_whole = resource.family == Family::Declarations || matches!(operation, Operation::Eventing(_));
+        if header.fragment.is_some() && is_whole {
+            return Err(body::no_fragments());
         }
         Ok(Self {
             charset,
@@ -207,15 +298,47 @@ impl Request {
             message_id: header.message_id,
             resource: Some(resource),
             selectors: header.selectors,
-            options: header.options,
+            options: header.options.list,
             timeout: header.timeout,
             max_envelope: header.max_envelope,
+            wants_total: header.wants_total,
+            fragment: header.fragment,
             operation,
         })
     }
 }
 
+/// What no honest client sends. Processing instructions are forbidden (SOAP 1.2 part 1, 5); a comment within a
+/// value is how one reader is made to see another value than the next.
+fn unwelcome(document: &roxmltree::Document<'_>) -> Option<&'static str> {
+    let is_value = |node: Option<Node<'_, '_>>| {
+        node.is_some_and(|n| n.is_text() && n.text().is_some_and(|text| !text.trim().is_empty()))
+    };
+    document.descendants().find_map(|node| match node.node_type() {
+        NodeType::PI => Some("request has a processing instruction"),
+        NodeType::Comment if is_value(node.prev_sibling()) || is_value(node.next_sibling()) => {
+            Some("request has a comment within a value")
+        }
+        // the parser lets these through (Namespaces in XML 1.0, 3 and 5)
+        NodeType::Element
+            if node.namespaces().any(|n| n.name().is_some_and(|p| p == "xmlns" || n.uri().is_empty())) =>
+        {
+            Some("request binds a prefix that cannot be bound")
+        }
+        NodeType::Root | NodeType::Element | NodeType::Text | NodeType::Comment => None,
+    })
+}
+
 impl Input {
+    /// What an element of a representation holds. One that has a value is not null: clients edit what they got in
+    /// place and leave the mark of null on it.
+    pub(crate) fn read_edited<'a>(node: Node<'a, 'a>) -> Self {
+        if read::is_nil(node) && !read::text(node).is_empty() {
+            return Input::Text(read::text(node));
+        }
+        Self::read(node)
+    }
+
     /// What an element holds.
     pub(crate) fn read<'a>(node: Node<'a, 'a>) -> Self {
         if read::is_nil(node) {

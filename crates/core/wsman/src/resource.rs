@@ -1,6 +1,6 @@
 //! Resource URIs: which class a message is about, in either of the two families that name CIM classes.
 
-use crate::names::{ALL_CLASSES, CIM_CLASS, WMI_CLASS};
+use crate::names::{ALL_CLASSES, CIM_CLASS, CIM_XML, WMI_CLASS, WS_CIM};
 use crate::{Fault, Subcode};
 use openrdms_cim::WmiCode;
 use openrdms_cim::path::canonical_namespace;
@@ -12,6 +12,9 @@ pub enum Family {
     Wmi,
     /// `http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/<Class>` and the selector `__cimnamespace` (DSP0227).
     Cim,
+    /// `http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/*`: not instances but the declarations of classes, and
+    /// the selectors `ClassName` and `__cimnamespace` (MS-WSMV 3.1.4.1.38).
+    Declarations,
 }
 
 /// A class, or `*` for all classes of a namespace.
@@ -43,6 +46,11 @@ impl Resource {
                 ));
             }
             (Family::Wmi, namespace, class)
+        } else if let Some(class) = strip(uri, CIM_XML) {
+            (Family::Declarations, selector.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()), class)
+        } else if strip(uri, WS_CIM).is_some() {
+            let reason = "class declarations are offered in cim-xml only";
+            return Err(Fault::new(Subcode::UnsupportedFeature, reason));
         } else {
             let class = if uri == ALL_CLASSES { Some("*") } else { strip(uri, CIM_CLASS) };
             let namespace = selector.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
@@ -61,7 +69,9 @@ impl Family {
     pub fn uri(self, namespace: &str, class: &str) -> String {
         match self {
             Family::Wmi => format!("{WMI_CLASS}{namespace}/{class}"),
+            Family::Cim if class == "*" => ALL_CLASSES.to_owned(),
             Family::Cim => format!("{CIM_CLASS}{class}"),
+            Family::Declarations => format!("{CIM_XML}{class}"),
         }
     }
 }
@@ -99,6 +109,9 @@ mod tests {
         assert_eq!(parse(cim, Some("root/openrdms")), found("root/openrdms"));
         assert_eq!(parse(cim, None), found("root/cimv2"));
         assert_eq!(parse(ALL_CLASSES, None).map(|r| r.2).as_deref(), Some("*"));
+        let declarations = "http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/*";
+        let found = (Family::Declarations, "root/openrdms".to_owned(), "*".to_owned());
+        assert_eq!(parse(declarations, Some("root/openrdms")), Some(found));
     }
 
     #[test]
@@ -111,6 +124,7 @@ mod tests {
             "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/",
             "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/a b",
             "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/a/b",
+            "http://schemas.dmtf.org/wbem/ws-cim/1/cim-schema/2/*",
         ] {
             assert_eq!(parse(uri, None), None, "{uri}");
         }

@@ -1,7 +1,9 @@
 //! The client half against the server half, and the text of the messages between them.
 
+use openrdms_cim::wql::Projection;
 use openrdms_cim::{
-    CimError, Enumeration, Instance, Listing, MethodResult, ObjectPath, Params, Repository, Value, WmiCode,
+    CimError, Condition, Enumeration, Instance, Listing, MethodResult, ObjectPath, Params, Repository, Value,
+    WmiCode,
 };
 use openrdms_wsman::client::{self, Answer, AnswerError, Call};
 use openrdms_wsman::{Charset, Fault, Limits, Mode, Operation, Request, Subcode, bind, names, reply};
@@ -70,7 +72,7 @@ fn requests_as_they_are_written() {
     let call = Call { options: &options, ..call() };
     let what = Enumeration {
         class: ObjectPath::class(NS, "Test_Thing"),
-        equals: vec![("Flag".into(), "true".into())],
+        condition: Some(Condition::equal("Flag", "true")),
     };
     let params = Params::default().with("Name", "n").with("Users", vec!["a", "b"]).with("Hard", Value::Null);
     let all = [
@@ -102,7 +104,7 @@ fn replies_as_they_are_written() {
 #[test]
 fn listings_as_they_are_written() {
     let repository = repository();
-    let what = Enumeration { class: ObjectPath::class(NS, "Test_Thing"), equals: vec![] };
+    let what = Enumeration { class: ObjectPath::class(NS, "Test_Thing"), condition: None };
     let small = Instance::of(repository.class(NS, "Test_Thing").expect("it is declared"))
         .with("Name", "n")
         .with("Id", 7u32);
@@ -110,7 +112,7 @@ fn listings_as_they_are_written() {
     for text in [call().enumerate(&what, 1), call().pull(&what.class, "uuid:C", 1)] {
         let request = server(&text);
         for mode in [Mode::Object, Mode::Epr, Mode::ObjectAndEpr] {
-            let item = reply::item(&request, mode, &repository, &small);
+            let item = reply::item(&request, mode, &repository, &small, &Projection::All);
             all.push(reply::listing(&request, "uuid:R", &[item], (mode == Mode::Epr).then_some("uuid:C")));
         }
         all.push(reply::listing(&request, "uuid:R", &[], None));
@@ -121,14 +123,14 @@ fn listings_as_they_are_written() {
 #[test]
 fn instances_read_back_in_every_family_mode_and_charset() {
     let repository = repository();
-    let what = Enumeration { class: ObjectPath::class(NS, "Test_Thing"), equals: vec![] };
+    let what = Enumeration { class: ObjectPath::class(NS, "Test_Thing"), condition: None };
     let plain = call().enumerate(&what, 5);
     for class in ["Test_Thing", "Test_Special"] {
         let sent = thing(&repository, class);
         for text in [plain.clone(), in_wmi_family(&plain)] {
             for (mode, charset) in [(Mode::Object, Charset::Utf8), (Mode::ObjectAndEpr, Charset::Utf16Le)] {
                 let request = server(&text);
-                let items = [reply::item(&request, mode, &repository, &sent)];
+                let items = [reply::item(&request, mode, &repository, &sent, &Projection::All)];
                 let message = charset.encode(&reply::listing(&request, "uuid:R", &items, Some("uuid:C")));
                 let Ok(Answer::Listing(Listing { instances, next })) =
                     client::read(&message, NS, &repository)
@@ -297,6 +299,34 @@ fn precise_arrays_are_marked_for_those_who_ask() {
     );
     let get = reply::get(&server(&text), "uuid:R", &repository, &thing(&repository, "Test_Thing"));
     assert_eq!(get.matches("m:IsNullArray=\"true\"").count(), 1);
+    assert!(
+        get.contains("<p:Nobody xsi:nil=\"true\"") && !get.contains("<p:Bytes"),
+        "an empty array is no element"
+    );
+}
+
+#[test]
+fn an_instance_that_comes_back_is_what_was_sent() {
+    let repository = repository();
+    let class = repository.class(NS, "Test_Thing").expect("it is declared");
+    let sent = thing(&repository, "Test_Thing");
+    let get = call().get(&path());
+    for text in [get.clone(), in_wmi_family(&get)] {
+        let message = reply::get(&server(&text), "uuid:R", &repository, &sent);
+        let body = message.split_once("<s:Body>").expect("it has one").1;
+        let back = text.replace(names::GET, names::PUT).replace("</s:Body></s:Envelope>", body);
+        let request = server(&back);
+        let Operation::Put { properties } = &request.operation else { panic!("it is one") };
+        let properties = bind::properties(class, properties).expect("it binds");
+        for property in &class.properties {
+            let given = properties.0.iter().find(|(name, _)| *name == property.name).map(|(_, value)| value);
+            match sent.get(&property.name) {
+                Value::Array(items) if items.is_empty() => assert_eq!(given, None, "{}", property.name),
+                Value::String(text) => assert_eq!(given, Some(&Value::from(text.replace('\u{1}', "?")))),
+                value => assert_eq!(given, Some(value), "{}", property.name),
+            }
+        }
+    }
 }
 
 proptest! {

@@ -128,6 +128,12 @@ impl PasswordChecker {
         self.run(move |memory| credentials(&key, &user, &password, keep, memory)).await
     }
 
+    /// The same pool without any place: it turns everybody away.
+    #[cfg(test)]
+    pub(crate) fn full(&self) -> Self {
+        Self { places: Arc::new(Semaphore::new(0)), ..self.clone() }
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> Result<T, PasswordError> + Send + 'static,

@@ -1,11 +1,12 @@
 //! Open listings. Each is a cursor of the service and what was asked for: it does not grow with the answer.
 
 use crate::Config;
-use openrdms_cim::Enumeration;
-use openrdms_wsman::{Fault, Mode, Subcode};
+use openrdms_cim::value::time;
+use openrdms_wsman::bind::Wanted;
+use openrdms_wsman::{Expiry, Fault, Mode, Subcode};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -15,11 +16,44 @@ pub(crate) struct Context {
     /// Who opened it, and alone may go on with it.
     pub(crate) owner: String,
     /// What is listed.
-    pub(crate) what: Enumeration,
+    pub(crate) wanted: Wanted,
     /// As what.
     pub(crate) mode: Mode,
     /// Where to go on; `None` at the beginning.
     pub(crate) cursor: Option<String>,
+    /// When it ends, where that was asked for; `None`: a while after its last reply.
+    pub(crate) end: Option<Instant>,
+}
+
+/// A lifetime that was asked for, and how much of it is given.
+pub(crate) struct Granted {
+    /// When it ends.
+    pub(crate) end: Instant,
+    /// The same in the form that it was asked in.
+    pub(crate) text: String,
+}
+
+impl Granted {
+    /// As long as asked for, but not too long.
+    pub(crate) fn new(expiry: Expiry, config: &Config) -> Result<Self, Fault> {
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+        match expiry {
+            Expiry::In(asked) => {
+                let given = asked.min(config.listing_longest);
+                Ok(Self { end: Instant::now() + given, text: time::print_duration(micros(given)) })
+            }
+            Expiry::At(at) => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+                let left = u64::try_from(at.saturating_sub(now)).ok().filter(|left| *left > 0);
+                let left =
+                    left.ok_or_else(|| Fault::new(Subcode::InvalidExpirationTime, "Expires has passed"))?;
+                let given = Duration::from_micros(left).min(config.listing_longest);
+                let until = now.saturating_add(i64::try_from(given.as_micros()).unwrap_or(i64::MAX));
+                Ok(Self { end: Instant::now() + given, text: time::print(until, 0) })
+            }
+        }
+    }
 }
 
 /// All open listings.
@@ -47,8 +81,28 @@ impl Contexts {
         if open.len() >= self.most || theirs >= self.most_each {
             return Err(Fault::new(Subcode::QuotaLimit, "too many listings are open"));
         }
-        open.insert(id, (context, Instant::now() + self.idle));
+        let until = context.end.unwrap_or(Instant::now() + self.idle);
+        open.insert(id, (context, until));
         Ok(name(id))
+    }
+
+    /// How long it stays open, as a duration.
+    pub(crate) fn left(&self, name: &str, owner: &str) -> Result<String, Fault> {
+        self.find(name, owner)?;
+        let open = self.lock();
+        let (_, until) = id(name).and_then(|id| open.get(&id)).ok_or_else(unknown)?;
+        let left = until.saturating_duration_since(Instant::now());
+        Ok(time::print_duration(u64::try_from(left.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// Gives it another end; `None`: a while after its last reply.
+    pub(crate) fn renew(&self, name: &str, owner: &str, end: Option<Instant>) -> Result<(), Fault> {
+        self.find(name, owner)?;
+        let mut open = self.lock();
+        let (context, until) = id(name).and_then(|id| open.get_mut(&id)).ok_or_else(unknown)?;
+        context.end = end;
+        *until = end.unwrap_or(Instant::now() + self.idle);
+        Ok(())
     }
 
     /// The listing of that name, if it is the caller's. It does not tell other people's from unknown ones.
@@ -69,7 +123,7 @@ impl Contexts {
             Some(cursor) => {
                 if let Some((context, until)) = open.get_mut(&id) {
                     context.cursor = Some(cursor);
-                    *until = Instant::now() + self.idle;
+                    *until = context.end.unwrap_or(Instant::now() + self.idle);
                 }
             }
         }
@@ -106,15 +160,17 @@ fn unknown() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openrdms_cim::ObjectPath;
+    use openrdms_cim::wql::Projection;
+    use openrdms_cim::{Enumeration, ObjectPath};
 
     fn contexts() -> Contexts {
         Contexts::new(&Config { max_listings: 3, max_listings_each: 2, ..Config::default() })
     }
 
     fn context(owner: &str) -> Context {
-        let what = Enumeration { class: ObjectPath::class("root/a", "C"), equals: vec![] };
-        Context { owner: owner.into(), what, mode: Mode::Object, cursor: None }
+        let what = Enumeration { class: ObjectPath::class("root/a", "C"), condition: None };
+        let wanted = Wanted::Instances(what, Projection::All);
+        Context { owner: owner.into(), wanted, mode: Mode::Object, cursor: None, end: None }
     }
 
     #[tokio::test(start_paused = true)]
@@ -138,6 +194,31 @@ mod tests {
         assert_eq!(contexts.find(&id, "anna").unwrap().cursor.as_deref(), Some("5"));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(contexts.find(&id, "anna").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_was_asked_for_holds_whatever_is_pulled() {
+        let contexts = contexts();
+        let granted = |expiry| Granted::new(expiry, &Config::default());
+        let given = granted(Expiry::In(Duration::from_secs(90))).unwrap();
+        assert_eq!(given.text, "P0DT0H1M30S");
+        let id = contexts.open(Context { end: Some(given.end), ..context("anna") }).unwrap();
+        tokio::time::advance(Duration::from_secs(80)).await;
+        contexts.advance(&id, Some("5".into()));
+        assert_eq!(contexts.left(&id, "anna").unwrap(), "P0DT0H0M10S");
+        assert!(contexts.left(&id, "berta").is_err());
+        contexts.renew(&id, "anna", Some(Instant::now() + Duration::from_secs(30))).unwrap();
+        assert_eq!(contexts.left(&id, "anna").unwrap(), "P0DT0H0M30S");
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(contexts.left(&id, "anna").unwrap_err(), unknown());
+        assert_eq!(contexts.renew(&id, "anna", None).unwrap_err(), unknown());
+
+        let long = granted(Expiry::In(Duration::from_secs(1_000_000))).unwrap();
+        assert_eq!(long.text, "P0DT0H10M0S", "no longer than the server likes");
+        let passed = granted(Expiry::At(0)).map(|g| g.text).unwrap_err();
+        assert_eq!(passed.subcode, Some(Subcode::InvalidExpirationTime));
+        let far = granted(Expiry::At(i64::MAX)).unwrap();
+        assert!(far.text.ends_with('Z') && far.end <= Instant::now() + Duration::from_secs(600));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,12 +1,13 @@
 //! From a WS-Management message and a principal to the service, and back to a message.
 
-use crate::contexts::Context;
+mod listing;
+
+use crate::contexts::Granted;
 use crate::shares::{Share, Shares};
 use crate::{Config, Shared};
-use openrdms_cim::{CimError, Kind, Principal};
-use openrdms_wsman::{
-    Fault, Filter, Input, Limits, Mode, Operation, Rejected, Request, Subcode, bind, reply,
-};
+use openrdms_cim::{CimError, CimService, Class, Instance, Kind, ObjectPath, Params, Principal, Value};
+use openrdms_wsman::{Family, Fault, Input, Limits, Operation, Rejected, Request, Subcode, bind, reply};
+use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -88,8 +89,11 @@ impl Shared {
 
     /// Answers a message. Dropping the future drops a read; a method runs on to its end.
     pub(crate) async fn answer(&self, request: &Request, caller: Caller<'_>) -> Outcome {
-        let within =
-            request.timeout.map_or(self.config.request_timeout, |t| t.min(self.config.request_timeout));
+        let most = match &request.operation {
+            Operation::Pull { max_time: Some(most), .. } => self.config.request_timeout.min(*most),
+            _ => self.config.request_timeout,
+        };
+        let within = request.timeout.map_or(most, |t| t.min(most));
         let work = async {
             match (&request.operation, caller) {
                 (Operation::Identify, caller) => Ok(identify(&caller)),
@@ -123,96 +127,63 @@ impl Shared {
         let repository = self.service.repository();
         match &request.operation {
             Operation::Identify | Operation::End => Ok(None),
+            Operation::Eventing(asked) => self.eventing(request, who, asked).await.map(Some),
+            Operation::Get if is_about_declarations(request) => {
+                let class = bind::declaration(request, repository)?;
+                let declaration = reply::declaration(repository, class, bind::detail(request));
+                Ok(Some(reply::get_declaration(request, &fresh_id(), &declaration)))
+            }
             Operation::Get => {
-                let path = bind::instance(request, bind::class(request, repository)?)?;
-                let instance = self.service.get(who, &path).await?;
-                Ok(Some(reply::get(request, &fresh_id(), repository, &instance)))
+                let class = bind::class(request, repository)?;
+                let instance = self.service.get(who, &bind::instance(request, class)?).await?;
+                self.instance(request, class, &instance).map(Some)
             }
+            Operation::Put { properties } => {
+                let class = bind::class(request, repository)?;
+                let (path, properties) =
+                    (bind::instance(request, class)?, bind::properties(class, properties)?);
+                self.put(request, who, class, path, properties).await.map(Some)
+            }
+            Operation::Create { properties } => self.create(request, who, properties).await.map(Some),
+            Operation::Delete => self.delete(request, who).await.map(Some),
             Operation::Invoke { method, input } => self.invoke(request, who, method, input).await.map(Some),
-            Operation::Enumerate { optimize, max_elements, mode, filter } => {
-                let wanted = optimize.then(|| max_elements.unwrap_or(1));
-                let none = Filter::new();
-                self.enumerate(request, who, wanted, *mode, filter.as_ref().unwrap_or(&none)).await.map(Some)
-            }
-            Operation::Pull { context, max_elements } => {
-                let open = self.contexts.find(context, &who.name)?;
+            Operation::Enumerate { optimize, max_elements, mode, filter, expires } => {
+                let wanted = bind::listing(request, repository, filter.as_ref())?;
+                let granted = expires.map(|expiry| Granted::new(expiry, &self.config)).transpose()?;
                 // One is what a client gets that does not say (DSP0226 8.4).
-                let (items, next) = self.batch(request, who, &open, max_elements.unwrap_or(1)).await?;
-                let more = next.is_some().then_some(context.as_str());
-                self.contexts.advance(context, next);
-                Ok(Some(reply::listing(request, &fresh_id(), &items, more)))
+                let first = optimize.then(|| max_elements.unwrap_or(1));
+                self.enumerate(request, who, wanted, *mode, first, granted).await.map(Some)
+            }
+            Operation::Pull { context, max_elements, max_characters, .. } => {
+                let most = (max_elements.unwrap_or(1), *max_characters);
+                if let Some(events) = self.pull_events(request, who, context, most).await {
+                    return events.map(Some);
+                }
+                self.pull(request, who, context, most).await.map(Some)
+            }
+            Operation::Status { context } => {
+                let left = self.contexts.left(context, &who.name)?;
+                Ok(Some(reply::expires(request, &fresh_id(), &left)))
+            }
+            Operation::Renew { context, expires } => {
+                let granted = expires.map(|expiry| Granted::new(expiry, &self.config)).transpose()?;
+                self.contexts.renew(context, &who.name, granted.as_ref().map(|granted| granted.end))?;
+                let text = match granted {
+                    Some(granted) => granted.text,
+                    None => self.contexts.left(context, &who.name)?,
+                };
+                Ok(Some(reply::expires(request, &fresh_id(), &text)))
             }
             Operation::Release { context } => {
-                self.contexts.release(context, &who.name)?;
+                if !self.release_events(who, context) {
+                    self.contexts.release(context, &who.name)?;
+                }
                 Ok(Some(reply::empty(request, &fresh_id())))
             }
         }
     }
 
-    /// Opens a listing; with `wanted`, the reply brings up to so many items.
-    async fn enumerate(
-        &self,
-        request: &Request,
-        who: &Principal,
-        wanted: Option<usize>,
-        mode: Mode,
-        filter: &Filter,
-    ) -> Result<String, Fault> {
-        let class = bind::class(request, self.service.repository())?;
-        let what = bind::enumeration(request, class, filter)?;
-        let mut context = Context { owner: who.name.clone(), what, mode, cursor: None };
-        let mut items = Vec::new();
-        if let Some(wanted) = wanted {
-            let (first, next) = self.batch(request, who, &context, wanted).await?;
-            if next.is_none() {
-                return Ok(reply::listing(request, &fresh_id(), &first, None));
-            }
-            (items, context.cursor) = (first, next);
-        }
-        let id = self.contexts.open(context)?;
-        Ok(reply::listing(request, &fresh_id(), &items, Some(&id)))
-    }
-
-    /// The next items of a listing, as many as are wanted and fit into the reply, and where to go on.
-    async fn batch(
-        &self,
-        request: &Request,
-        who: &Principal,
-        context: &Context,
-        wanted: usize,
-    ) -> Result<(Vec<String>, Option<String>), Fault> {
-        let repository = self.service.repository();
-        let empty = reply::listing(request, &fresh_id(), &[], Some(&fresh_id()));
-        // Besides, the elements around the items.
-        let room = request.max_envelope.saturating_sub(request.charset.encoded_len(&empty) + 200);
-        let mut limit = wanted.clamp(1, self.config.max_batch);
-        loop {
-            let limits = openrdms_cim::Limits { max_elements: limit };
-            let listing =
-                self.service.enumerate(who, &context.what, context.cursor.as_deref(), limits).await?;
-            let mut used = 0;
-            let mut items = Vec::with_capacity(listing.instances.len());
-            for instance in &listing.instances {
-                let item = reply::item(request, context.mode, repository, instance);
-                used += request.charset.encoded_len(&item);
-                if used > room {
-                    break;
-                }
-                items.push(item);
-            }
-            if items.len() == listing.instances.len() {
-                return Ok((items, listing.next));
-            }
-            // A cursor is only at the end of a page: ask again for just as many as fit.
-            if items.is_empty() || items.len() >= limit {
-                return Err(too_long());
-            }
-            limit = items.len();
-        }
-    }
-
-    /// Calls a method. It runs as a task of its own, so that a caller who goes away or waits no longer does
-    /// not leave it half done and without its audit line.
+    /// Calls a method.
     async fn invoke(
         &self,
         request: &Request,
@@ -222,21 +193,111 @@ impl Shared {
     ) -> Result<String, Fault> {
         let class = bind::class(request, self.service.repository())?;
         let (method, path, params) = bind::invocation(request, class, method, input)?;
-        let (class, method) = (class.name.clone(), method.name.clone());
+        let (name, options) = (method.name.clone(), request.options.clone());
+        let result =
+            self.run(who, |service, who| async move {
+                service.invoke(&who, &path, &name, params, &options).await
+            })
+            .await?;
+        Ok(reply::output(request, &fresh_id(), &class.name, &method.name, &result))
+    }
+
+    async fn put(
+        &self,
+        request: &Request,
+        who: &Principal,
+        class: &Class,
+        path: ObjectPath,
+        properties: Params,
+    ) -> Result<String, Fault> {
+        request.fragment.as_ref().map_or(Ok(()), bind::whole_property)?;
+        let changed =
+            self.run(who, |service, who| async move { service.put(&who, &path, properties).await }).await?;
+        self.instance(request, class, &changed)
+    }
+
+    /// Makes an instance; a fragment is made by giving a value to a property that has none.
+    async fn create(
+        &self,
+        request: &Request,
+        who: &Principal,
+        properties: &[(String, Input)],
+    ) -> Result<String, Fault> {
+        let class = bind::class(request, self.service.repository())?;
+        let properties = bind::properties(class, properties)?;
+        let path = match &request.fragment {
+            Some(fragment) => {
+                let path = bind::instance(request, class)?;
+                let now = self.service.get(who, &path).await?;
+                if !bind::fragment(class, &now, fragment)?.2.is_null() {
+                    let reason = format!("{} has a value already", fragment.property);
+                    return Err(Fault::new(Subcode::AlreadyExists, reason));
+                }
+                self.put(request, who, class, path.clone(), properties).await?;
+                path
+            }
+            None => {
+                let path = bind::class_path(request, class)?;
+                self.run(who, |service, who| async move { service.create(&who, &path, properties).await })
+                    .await?
+            }
+        };
+        Ok(reply::created(request, &fresh_id(), &path))
+    }
+
+    /// Removes an instance; of a fragment, its value.
+    async fn delete(&self, request: &Request, who: &Principal) -> Result<String, Fault> {
+        let class = bind::class(request, self.service.repository())?;
+        let path = bind::instance(request, class)?;
+        match &request.fragment {
+            Some(fragment) => {
+                let properties = Params::default().with(&fragment.property, Value::Null);
+                self.put(request, who, class, path, properties).await?;
+            }
+            None => {
+                self.run(who, |service, who| async move { service.delete(&who, &path).await }).await?;
+            }
+        }
+        Ok(reply::empty(request, &fresh_id()))
+    }
+
+    /// The reply with an instance of `class`, or with the part of it that was asked for.
+    fn instance(&self, request: &Request, class: &Class, instance: &Instance) -> Result<String, Fault> {
+        let Some(fragment) = &request.fragment else {
+            return Ok(reply::get(request, &fresh_id(), self.service.repository(), instance));
+        };
+        let (name, array, value) = bind::fragment(class, instance, fragment)?;
+        Ok(reply::fragment(request, &fresh_id(), class, fragment, (name, array, &value)))
+    }
+
+    /// Runs something that changes the world. It is a task of its own, so that a caller who goes away or waits no
+    /// longer does not leave it half done and without its audit line.
+    async fn run<T, F>(
+        &self,
+        who: &Principal,
+        work: impl FnOnce(Arc<dyn CimService>, Principal) -> F,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, CimError>> + Send + 'static,
+    {
         let place = self
             .methods
             .take(who)
             .ok_or_else(|| Fault::new(Subcode::QuotaLimit, "too many methods are running"))?;
-        let (service, who, options) = (Arc::clone(&self.service), who.clone(), request.options.clone());
-        let name = method.clone();
+        let work = work(Arc::clone(&self.service), who.clone());
         let task = tokio::spawn(async move {
-            let result = service.invoke(&who, &path, &name, params, &options).await;
+            let result = work.await;
             drop(place);
             result
         });
-        let result = task.await.map_err(|_| Fault::new(Subcode::InternalError, "the method failed"))??;
-        Ok(reply::output(request, &fresh_id(), &class, &method, &result))
+        Ok(task.await.map_err(|_| Fault::new(Subcode::InternalError, "the operation failed"))??)
     }
+}
+
+/// Whether it is about classes themselves.
+fn is_about_declarations(request: &Request) -> bool {
+    request.resource.as_ref().is_some_and(|resource| resource.family == Family::Declarations)
 }
 
 fn identify(caller: &Caller<'_>) -> Option<String> {

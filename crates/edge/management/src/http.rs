@@ -5,7 +5,7 @@ use crate::basic::{self, AuthFailure};
 use crate::dispatch::{Caller, Outcome};
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -55,12 +55,20 @@ impl Shared {
         if length.is_some_and(|length| length > self.config.max_request) {
             return closing(StatusCode::PAYLOAD_TOO_LARGE);
         }
+        // The body of a client that waits to be asked for it is asked for by reading it.
+        let waits = match head.headers.get(EXPECT).map(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        {
+            Some(false) => return closing(StatusCode::EXPECTATION_FAILED),
+            waits => waits.is_some(),
+        };
         let unauthenticated = head
             .headers
             .get("WSMANIDENTIFY")
             .is_some_and(|v| v.as_bytes().trim_ascii().eq_ignore_ascii_case(b"unauthenticated"));
         match self.authenticate(head.headers.get(AUTHORIZATION), door).await {
             Ok((who, profiles)) => match self.body(body, self.config.max_request).await {
+                // Nothing was asked but whether the credentials are good.
+                Ok(body) if body.is_empty() => status(StatusCode::OK),
                 Ok(body) => self.message(&body, Some((&who, profiles))).await,
                 Err(code) => closing(code),
             },
@@ -70,6 +78,7 @@ impl Shared {
                     Err(code) => closing(code),
                 }
             }
+            Err(code) if waits => closed(challenge(code)),
             // The body is read out, so that the client can try again on the same connection.
             Err(code) => match self.drain(body).await {
                 Ok(()) => challenge(code),
@@ -179,7 +188,11 @@ fn challenge(code: StatusCode) -> Reply {
 
 /// A refusal on a connection whose rest cannot be read any more.
 fn closing(code: StatusCode) -> Reply {
-    let mut reply = status(code);
+    closed(status(code))
+}
+
+/// The last reply of a connection.
+fn closed(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     reply
 }

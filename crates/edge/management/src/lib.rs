@@ -11,10 +11,12 @@ mod dispatch;
 mod http;
 mod listen;
 mod shares;
+mod subscriptions;
 mod tls;
 
 pub use basic::{AuthFailure, Authenticate};
 pub use listen::{PeerPolicy, ServeError};
+pub use subscriptions::{PushTo, PushToError};
 pub use tls::Tls;
 
 use openrdms_cim::CimService;
@@ -49,6 +51,18 @@ pub struct Config {
     pub max_user_methods_each: usize,
     /// How long a listing stays open after its last reply.
     pub listing_idle: Duration,
+    /// The longest that a client may ask for instead.
+    pub listing_longest: Duration,
+    /// Subscriptions in all; users who are no administrators have half of the room at most.
+    pub max_subscriptions: usize,
+    /// Subscriptions of one principal.
+    pub max_subscriptions_each: usize,
+    /// How long a subscription lives whose client does not say.
+    pub subscription_life: Duration,
+    /// The longest that a client may ask for.
+    pub subscription_longest: Duration,
+    /// Where events may be pushed.
+    pub push_to: Arc<PushTo>,
     /// How long the TLS handshake may take.
     pub handshake_timeout: Duration,
     /// From being accepted until a connection has authenticated for the first time; it is closed otherwise.
@@ -77,6 +91,7 @@ struct Shared {
     config: Config,
     contexts: contexts::Contexts,
     methods: dispatch::Methods,
+    subscriptions: Arc<subscriptions::Subscriptions>,
 }
 
 impl Server {
@@ -84,13 +99,21 @@ impl Server {
     pub fn new(service: Arc<dyn CimService>, auth: Arc<dyn Authenticate>, config: Config) -> Self {
         let contexts = contexts::Contexts::new(&config);
         let methods = dispatch::Methods::new(&config);
-        Self { shared: Arc::new(Shared { service, auth, config, contexts, methods }) }
+        let subscriptions = Arc::new(subscriptions::Subscriptions::new(&config));
+        Self { shared: Arc::new(Shared { service, auth, config, contexts, methods, subscriptions }) }
     }
 
     /// Waits until no method runs any more, those included whose caller has gone: for after the listeners
     /// have stopped. Cancel-safe.
     pub async fn methods_ended(&self) {
         self.shared.methods.ended(&self.shared.config).await;
+    }
+
+    /// Ends all subscriptions, tells so whoever has events pushed, and waits until that is done: for after the
+    /// listeners have stopped. Cancel-safe.
+    pub async fn subscriptions_ended(&self) {
+        self.shared.subscriptions.close();
+        self.shared.subscriptions.ended().await;
     }
 }
 
@@ -110,6 +133,12 @@ impl Default for Config {
             max_user_methods: 256 / 4,
             max_user_methods_each: 8,
             listing_idle: Duration::from_secs(60),
+            listing_longest: Duration::from_secs(600),
+            max_subscriptions: 1000,
+            max_subscriptions_each: 50,
+            subscription_life: Duration::from_secs(600),
+            subscription_longest: Duration::from_secs(24 * 3600),
+            push_to: Arc::default(),
             handshake_timeout: Duration::from_secs(10),
             unproved_limit: Duration::from_secs(30),
             header_timeout: Duration::from_secs(60),

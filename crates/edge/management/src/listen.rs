@@ -224,6 +224,8 @@ async fn connection<S>(
     let ended = tokio::select! {
         ended = serving.as_mut() => Ok(ended),
         () = shutdown.cancelled() => {
+            // what waits for events would wait for long
+            shared.subscriptions.close();
             serving.as_mut().graceful_shutdown();
             timeout(grace, serving).await
         }

@@ -1,9 +1,8 @@
 //! Collections and their desktops.
 
 use crate::{error::map, row};
-use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::{
-    Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName, HostName, Timestamp,
+    Collection, CollectionAlias, CollectionChange, Desktop, DesktopHandle, DesktopName, HostName, Timestamp,
     ports::{Page, StoreError},
 };
 use sqlx::{SqliteConnection, SqlitePool};
@@ -31,15 +30,15 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-pub(crate) async fn change_limits(
+pub(crate) async fn change(
     connection: &mut SqliteConnection,
     key: String,
-    change: LimitsChange,
+    change: CollectionChange,
 ) -> Result<(), StoreError> {
     let found = sqlx::query_scalar("SELECT row FROM collection WHERE alias_key = ?").bind(&key);
     let found = found.fetch_optional(&mut *connection).await.map_err(map)?;
-    let mut collection: Collection = row::read_optional(found)?.ok_or(StoreError::NotFound("collection"))?;
-    collection.limits = change.of(collection.limits);
+    let collection: Collection = row::read_optional(found)?.ok_or(StoreError::NotFound("collection"))?;
+    let collection = change.of(collection);
     sqlx::query("UPDATE collection SET row = ? WHERE alias_key = ?")
         .bind(row::write(&collection)?)
         .bind(&key)

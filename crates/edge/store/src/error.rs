@@ -42,6 +42,14 @@ pub enum OpenError {
         /// The cause.
         source: Box<sqlx::migrate::MigrateError>,
     },
+    /// The log of changes cannot be read.
+    #[error("cannot read the log of changes in {path}")]
+    Log {
+        /// The database file.
+        path: PathBuf,
+        /// The cause.
+        source: StoreError,
+    },
 }
 
 /// What each unique index stands for, found by the columns that SQLite names in its message.

@@ -15,6 +15,7 @@ mod accounts;
 #[cfg(test)]
 mod battery;
 mod catalogue;
+mod changes;
 mod error;
 mod hosts;
 mod nodes;

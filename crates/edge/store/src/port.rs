@@ -1,24 +1,45 @@
 //! The port, call by call: writes through the queue, reads through the pool.
 
-use crate::{SqliteStore, accounts, catalogue, hosts, nodes, sessions, trail};
-use openrdms_broker::limits::LimitsChange;
+use crate::{SqliteStore, accounts, catalogue, changes, hosts, nodes, sessions, trail};
+use openrdms_broker::change::{Changes, Position, Span};
 use openrdms_broker::{
-    Account, AccountChange, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName,
-    HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid, Timestamp, UserName,
-    ports::{Page, SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
+    Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Desktop,
+    DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
+    Timestamp, UserName,
+    ports::{
+        AuditCursor, AuditEntry, Page, SessionCursor, SessionFilter, Store, StoreError, store::NewSession,
+    },
 };
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// How long at most until changes of other nodes are seen.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+impl SqliteStore {
+    /// Tells whoever waits in [`Store::changed`] of a session's committed change.
+    fn tell(&self) -> impl FnOnce(&(Session, Position)) + Send + 'static {
+        let last = Arc::clone(&self.last_change);
+        move |(_, position)| {
+            last.send_replace(*position);
+        }
+    }
+}
 
 /// Every call is cancel-safe: a write whose caller goes away is done completely or not at all.
 #[async_trait::async_trait]
 impl Store for SqliteStore {
     async fn insert_session(&self, new: NewSession) -> Result<Session, StoreError> {
-        self.queue.write(|connection| Box::pin(sessions::insert(connection, new))).await
+        let insert =
+            self.queue.write_and(|connection| Box::pin(sessions::insert(connection, new)), self.tell());
+        Ok(insert.await?.0)
     }
 
     async fn update_session(&self, session: &Session) -> Result<Session, StoreError> {
         let session = session.clone();
-        self.queue.write(|connection| Box::pin(sessions::update(connection, session))).await
+        let update =
+            self.queue.write_and(|connection| Box::pin(sessions::update(connection, session)), self.tell());
+        Ok(update.await?.0)
     }
 
     async fn session(&self, uid: SessionUid) -> Result<Option<Session>, StoreError> {
@@ -71,9 +92,9 @@ impl Store for SqliteStore {
         catalogue::collections(&self.readers).await
     }
 
-    async fn change_limits(&self, alias: &str, change: LimitsChange) -> Result<(), StoreError> {
+    async fn change_collection(&self, alias: &str, change: CollectionChange) -> Result<(), StoreError> {
         let key = crate::row::key(alias);
-        self.queue.write(move |connection| Box::pin(catalogue::change_limits(connection, key, change))).await
+        self.queue.write(move |connection| Box::pin(catalogue::change(connection, key, change))).await
     }
 
     async fn delete_collection(&self, alias: &CollectionAlias) -> Result<(), StoreError> {
@@ -205,12 +226,51 @@ impl Store for SqliteStore {
         self.queue.write(|connection| Box::pin(accounts::delete(connection, user))).await
     }
 
+    async fn changes(
+        &self,
+        user: Option<&UserName>,
+        after: Position,
+        limit: u32,
+    ) -> Result<Changes, StoreError> {
+        changes::read(&self.readers, user, after, limit).await
+    }
+
+    async fn change_span(&self) -> Result<Span, StoreError> {
+        changes::span(&self.readers).await
+    }
+
+    async fn changed(&self, after: Position) {
+        let mut last = self.last_change.subscribe();
+        // an error says that it was too long, or that the store is gone: a look tells
+        let _ = timeout(LOOK_AGAIN, last.wait_for(|last| *last > after)).await;
+    }
+
+    async fn forget_changes(&self, before: Timestamp, keep: u64) -> Result<u64, StoreError> {
+        let mut all = 0;
+        loop {
+            let forget = self.queue.write(move |c| Box::pin(changes::forget(c, before, keep)));
+            let (count, more) = forget.await?;
+            all += count;
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+
     async fn append_audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
         let record = record.clone();
         self.queue.write(|connection| Box::pin(trail::append(connection, record))).await
     }
 
-    async fn audit(&self, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
-        trail::newest(&self.readers, limit).await
+    async fn audit_page(
+        &self,
+        before: Option<AuditCursor>,
+        limit: u32,
+    ) -> Result<Page<AuditEntry, AuditCursor>, StoreError> {
+        trail::page(&self.readers, before, limit).await
+    }
+
+    async fn audit_entry(&self, number: u64) -> Result<Option<AuditEntry>, StoreError> {
+        trail::entry(&self.readers, number).await
     }
 }

@@ -1,8 +1,9 @@
 //! Sessions: SessionIds from a counter, updates guarded by the generation, lists by host and id.
 
-use crate::{error::map, row};
+use crate::{changes, error::map, row};
 use openrdms_broker::{
     CollectionAlias, DesktopName, Session, SessionUid, State, UserName,
+    change::Position,
     ports::{Page, SessionCursor, SessionFilter, StoreError, store::NewSession},
     session::reconnect::Reconnect,
 };
@@ -33,7 +34,7 @@ fn bytes(uid: SessionUid) -> Vec<u8> {
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     new: NewSession,
-) -> Result<Session, StoreError> {
+) -> Result<(Session, Position), StoreError> {
     let given: i64 = sqlx::query_scalar(
         "INSERT INTO session_counter (host_key, last) VALUES (?1, 1)
          ON CONFLICT (host_key) DO UPDATE SET last = last + 1 RETURNING last",
@@ -66,15 +67,25 @@ pub(crate) async fn insert(
          VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(bytes(session.uid));
-    bind_columns(query, &session)?.execute(connection).await.map_err(map)?;
-    Ok(session)
+    bind_columns(query, &session)?.execute(&mut *connection).await.map_err(map)?;
+    let position = changes::append(connection, None, &session).await?;
+    Ok((session, position))
 }
 
 pub(crate) async fn update(
     connection: &mut SqliteConnection,
     mut session: Session,
-) -> Result<Session, StoreError> {
+) -> Result<(Session, Position), StoreError> {
     let read = generation(session.generation)?;
+    let found: Option<(i64, String)> = sqlx::query_as("SELECT generation, row FROM session WHERE uid = ?")
+        .bind(bytes(session.uid))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(map)?;
+    let (there, before) = found.ok_or(StoreError::NotFound("session"))?;
+    if there != read {
+        return Err(StoreError::Stale);
+    }
     session.generation += 1;
     let query = sqlx::query(
         "UPDATE session SET host_key = ?, session_id = ?, collection_key = ?, desktop_key = ?, user_key = ?,
@@ -82,15 +93,11 @@ pub(crate) async fn update(
          WHERE uid = ? AND generation = ?",
     );
     let query = bind_columns(query, &session)?.bind(bytes(session.uid)).bind(read);
-    if query.execute(&mut *connection).await.map_err(map)?.rows_affected() == 1 {
-        return Ok(session);
+    if query.execute(&mut *connection).await.map_err(map)?.rows_affected() != 1 {
+        return Err(StoreError::Stale);
     }
-    let there: Option<i64> = sqlx::query_scalar("SELECT generation FROM session WHERE uid = ?")
-        .bind(bytes(session.uid))
-        .fetch_optional(connection)
-        .await
-        .map_err(map)?;
-    Err(there.map_or(StoreError::NotFound("session"), |_| StoreError::Stale))
+    let position = changes::append(connection, Some(before), &session).await?;
+    Ok((session, position))
 }
 
 /// A generation as the column holds it. One that no row can have reached is refused as what it is.

@@ -1,6 +1,7 @@
 //! Opening the file.
 
-use crate::{error::OpenError, writer, writer::Queue};
+use crate::{changes, error::OpenError, writer, writer::Queue};
+use openrdms_broker::change::Position;
 use sqlx::{
     Connection, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
@@ -10,8 +11,10 @@ use std::{
     fs::{OpenOptions, Permissions},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
+use tokio::sync::watch;
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
@@ -30,6 +33,8 @@ const BUSY: &str = "PRAGMA busy_timeout = 1000";
 pub struct SqliteStore {
     pub(crate) queue: Queue,
     pub(crate) readers: SqlitePool,
+    /// The last change of a session that this process has committed.
+    pub(crate) last_change: Arc<watch::Sender<Position>>,
 }
 
 impl SqliteStore {
@@ -60,7 +65,9 @@ impl SqliteStore {
             .connect_with(options.read_only(true))
             .await
             .map_err(database)?;
-        Ok(Self { queue: writer::start(connection), readers })
+        let last = changes::span(&readers).await.map_err(|source| OpenError::Log { path, source })?.last;
+        let last_change = Arc::new(watch::Sender::new(last));
+        Ok(Self { queue: writer::start(connection), readers, last_change })
     }
 
     /// Resolves when the writer task has ended, which it must not while the service runs: the process should

@@ -50,7 +50,15 @@ on_sqlite! {
     an_account_keeps_its_uid_and_spelling_when_it_changes
     an_account_with_a_live_session_stays
     accounts_are_listed_in_pages_by_key
+    every_change_of_a_session_is_logged_with_what_was_before
+    cookies_are_kept_in_the_session_and_not_in_the_log
+    what_was_refused_is_not_logged
+    the_log_is_read_in_pages_without_gap_or_repeat
+    the_log_is_forgotten_from_its_beginning_and_says_so
+    more_than_a_thousand_changes_are_forgotten
+    whoever_waits_for_a_change_is_told_of_it
     the_audit_trail_is_read_newest_first
+    the_audit_trail_is_paged_by_time_whenever_it_was_written
 }
 
 async fn open(directory: &Path) -> SqliteStore {
@@ -339,6 +347,8 @@ async fn lists_walk_an_index_and_sort_nothing() {
         (crate::hosts::LOST, "session_lost "),
         (crate::hosts::ORPHANS, "desktop_with_handle "),
         (crate::hosts::COUNT_DESKTOPS, "desktop_on_host "),
+        (crate::changes::READ, "PRIMARY KEY "),
+        (crate::changes::READ_OF_USER, "change_of_user "),
     ] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let rows = sqlx::query(explain).fetch_all(&store.readers).await.unwrap();
@@ -347,6 +357,33 @@ async fn lists_walk_an_index_and_sort_nothing() {
         assert!(plan.contains(index), "{statement}\n{plan}");
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{statement}\n{plan}");
     }
+}
+
+#[tokio::test]
+async fn changes_of_another_node_are_seen() {
+    let directory = TempDir::new().unwrap();
+    let (one, two) = (open(directory.path()).await, open(directory.path()).await);
+    let before = two.change_span().await.unwrap().last;
+    let waiting = tokio::spawn(async move {
+        while two.change_span().await.unwrap().last == before {
+            two.changed(before).await;
+        }
+    });
+    one.insert_session(battery::new_session("alice", "p", "d", "h")).await.unwrap();
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_changes_a_session_and_goes_away_is_still_told_of() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    let before = store.change_span().await.unwrap().last;
+    let gone = store.insert_session(battery::new_session("alice", "p", "d", "h"));
+    tokio::time::timeout(Duration::ZERO, gone).await.ok();
+    // everything that was queued before this is durable when this is
+    store.append_audit(&record("later")).await.unwrap();
+    assert_eq!(store.change_span().await.unwrap().last, *store.last_change.borrow());
+    assert!(*store.last_change.borrow() >= before);
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ const BATCH: usize = 256;
 /// A write in progress on the writer's connection.
 pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
+/// Hears of a write's result once it is durable.
+type Told<T> = Box<dyn FnOnce(&T) + Send>;
+
 /// Hands writes to the writer.
 #[derive(Clone)]
 pub(crate) struct Queue {
@@ -27,6 +30,8 @@ pub(crate) struct Queue {
 struct Pending<F, T> {
     write: Option<F>,
     result: Option<Result<T, StoreError>>,
+    /// Told of the result once it is durable, even where the caller went away.
+    told: Option<Told<T>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -58,9 +63,30 @@ impl Queue {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
     {
+        self.put(write, None).await
+    }
+
+    /// The same; `told` hears of the result before the caller does, and even where the caller went away.
+    pub(crate) async fn write_and<T, F>(
+        &self,
+        write: F,
+        told: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+    {
+        self.put(write, Some(Box::new(told))).await
+    }
+
+    async fn put<T, F>(&self, write: F, told: Option<Told<T>>) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+    {
         let gone = || StoreError::Unavailable("the writer has ended".to_owned());
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(Pending { write: Some(write), result: None, answer });
+        let job = Box::new(Pending { write: Some(write), result: None, told, answer });
         self.jobs.send(job).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
@@ -100,6 +126,9 @@ where
             // a refusal too: it may have been because of a write that is undone now
             (Err(cause), _) => Err(StoreError::Unavailable(cause.to_owned())),
         };
+        if let (Ok(result), Some(told)) = (&result, self.told) {
+            told(result);
+        }
         // an error means that the caller went away
         let _ = self.answer.send(result);
     }

@@ -1,27 +1,37 @@
 //! `openrdms collection …`
 
+use super::Failure;
 use super::args::{CollectionCommand, LimitActionArg, LimitArgs};
 use super::output::{Column, Output, confirm, duration, text};
-use super::{Failure, Remote};
+use super::remote::{OURS, Remote};
 use openrdms_cim::{Instance, ObjectPath, Params, Value};
 use serde_json::json;
 
 const CLASS: &str = "OpenRDMS_Collection";
 
 const COLUMNS: &[Column] = &[
-    ("ALIAS", |i| text(i.get("Alias"))),
-    ("NAME", |i| text(i.get("DisplayName"))),
-    ("DESKTOPS", |i| text(i.get("Size"))),
-    ("SESSIONS", |i| text(i.get("SessionCount"))),
-    ("USERS", |i| if i.get("Users").is_null() { "everybody".to_owned() } else { text(i.get("Users")) }),
+    Column::new("ALIAS", &["Alias"]),
+    Column::new("NAME", &["DisplayName"]),
+    Column::new("DESKTOPS", &["Size"]),
+    Column::new("SESSIONS", &["SessionCount"]),
+    Column::new("CREATED", &["Created"]).wide(),
+    Column::made("IDLE LIMIT", &["IdleLimitSeconds"], |i| time(i, "IdleLimitSeconds")).wide(),
+    Column::made("ACTIVE LIMIT", &["ActiveLimitSeconds"], |i| time(i, "ActiveLimitSeconds")).wide(),
+    Column::made("DISCONNECTED LIMIT", &["DisconnectedLimitSeconds"], |i| {
+        time(i, "DisconnectedLimitSeconds")
+    })
+    .wide(),
+    Column::made("USERS", &["Users"], |i| {
+        if i.get("Users").is_null() { "everybody".to_owned() } else { text(i.get("Users")) }
+    }),
 ];
 
 const LIMITS: &[Column] = &[
-    ("IDLE", |i| time(i, "IdleLimitSeconds")),
-    ("ACTIVE", |i| time(i, "ActiveLimitSeconds")),
-    ("DISCONNECTED", |i| time(i, "DisconnectedLimitSeconds")),
-    ("ACTION", |i| text(i.get("LimitAction"))),
-    ("WARNING", |i| time(i, "LimitWarningSeconds")),
+    Column::made("IDLE", &["IdleLimitSeconds"], |i| time(i, "IdleLimitSeconds")),
+    Column::made("ACTIVE", &["ActiveLimitSeconds"], |i| time(i, "ActiveLimitSeconds")),
+    Column::made("DISCONNECTED", &["DisconnectedLimitSeconds"], |i| time(i, "DisconnectedLimitSeconds")),
+    Column::new("ACTION", &["LimitAction"]),
+    Column::made("WARNING", &["LimitWarningSeconds"], |i| time(i, "LimitWarningSeconds")),
 ];
 
 fn time(collection: &Instance, property: &str) -> String {
@@ -57,11 +67,14 @@ pub(super) async fn run(
     remote: &Remote,
     output: &Output,
 ) -> Result<(), Failure> {
-    let class = ObjectPath::class("root/openrdms", CLASS);
+    let class = ObjectPath::class(OURS, CLASS);
     match command {
-        CollectionCommand::List => output.list(COLUMNS, &remote.list(CLASS, Vec::new()).await?),
+        CollectionCommand::List => {
+            output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await
+        }
         CollectionCommand::Show { alias } => {
-            output.show(&remote.get(&class.with_key("Alias", alias.as_str())).await?)
+            let path = class.with_key("Alias", alias.as_str());
+            output.show(&remote.get(&path).await?, remote.class(CLASS))
         }
         CollectionCommand::Create { alias, size, name, users, limits } => {
             let users = match users.as_slice() {
@@ -84,7 +97,7 @@ pub(super) async fn run(
             if !params.0.is_empty() {
                 remote.invoke(&path, "SetLimits", params, &[]).await?;
             }
-            output.list(LIMITS, &[remote.get(&path).await?])
+            output.all(LIMITS, remote.class(CLASS), &[remote.get(&path).await?])
         }
         CollectionCommand::Delete { alias, force } => {
             confirm(&format!("Delete the collection {alias} and its desktops? Homes are kept."), *force)?;

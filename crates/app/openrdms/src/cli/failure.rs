@@ -2,10 +2,24 @@
 
 use openrdms_cim::{CimError, Kind};
 
+/// Every exit code, and what it says. Help, manual pages and README have it from here.
+pub(crate) const EXITS: [(u8, &str); 9] = [
+    (0, "done"),
+    (1, "failed"),
+    (2, "wrong usage"),
+    (3, "not found"),
+    (4, "not allowed"),
+    (5, "service not reached"),
+    (6, "not possible in the present state"),
+    (7, "timed out"),
+    (8, "server not trusted"),
+];
+
 /// A failed command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: u8,
+    /// Empty: there is nothing to say.
     pub(crate) message: String,
 }
 
@@ -22,8 +36,25 @@ impl Failure {
         Self { exit: 3, message: message.into() }
     }
 
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self { exit: 4, message: message.into() }
+    }
+
     pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         Self { exit: 5, message: message.into() }
+    }
+
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self { exit: 6, message: message.into() }
+    }
+
+    pub(crate) fn distrust(message: impl Into<String>) -> Self {
+        Self { exit: 8, message: message.into() }
+    }
+
+    /// No failure, but the end: whoever read what was printed has seen enough.
+    pub(crate) fn enough() -> Self {
+        Self { exit: 0, message: String::new() }
     }
 }
 
@@ -37,10 +68,7 @@ impl From<CimError> for Failure {
             Kind::Conflict => 6,
             Kind::TimedOut => 7,
         };
-        Self {
-            exit,
-            message: format!("{} ({})", error.message, error.code.name().unwrap_or("WBEM_E_FAILED")),
-        }
+        Self { exit, message: format!("{} ({})", error.message, error.code) }
     }
 }
 

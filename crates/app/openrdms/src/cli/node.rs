@@ -1,27 +1,31 @@
 //! `openrdms node …`
 
+use super::Failure;
 use super::args::NodeCommand;
-use super::output::{Column, Output, text};
-use super::{Failure, Remote};
+use super::output::{Column, Output};
+use super::remote::{OURS, Remote};
 use openrdms_cim::{ObjectPath, Params};
 use serde_json::json;
 
 const CLASS: &str = "OpenRDMS_Node";
 
 const COLUMNS: &[Column] = &[
-    ("NODE", |i| text(i.get("Id"))),
-    ("HOST", |i| text(i.get("HostName"))),
-    ("STATE", |i| text(i.get("State"))),
-    ("VERSION", |i| text(i.get("Version"))),
+    Column::new("NODE", &["Id"]),
+    Column::new("HOST", &["HostName"]),
+    Column::new("STATE", &["State"]).coloured(),
+    Column::new("LEASE UNTIL", &["LeaseUntil"]).wide(),
+    Column::new("VERSION", &["Version"]),
 ];
 
 pub(super) async fn run(command: &NodeCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     let (id, method, result) = match command {
-        NodeCommand::List => return output.list(COLUMNS, &remote.list(CLASS, Vec::new()).await?),
+        NodeCommand::List => {
+            return output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await;
+        }
         NodeCommand::Drain { id } => (id, "Drain", "drained"),
         NodeCommand::Undrain { id } => (id, "Undrain", "open"),
     };
-    let path = ObjectPath::class("root/openrdms", CLASS).with_key("Id", id.as_str());
+    let path = ObjectPath::class(OURS, CLASS).with_key("Id", id.as_str());
     remote.invoke(&path, method, Params::default(), &[]).await?;
     let sentence = match command {
         NodeCommand::Drain { .. } => format!("node {id} begins no new sessions; those that are there stay"),

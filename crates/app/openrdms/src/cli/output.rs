@@ -1,52 +1,301 @@
-//! Printing instances: tables for people, JSON for programs. Nothing that came from outside reaches the
+//! Printing instances: tables for people, JSON and CSV for programs. Nothing that came from outside reaches the
 //! terminal as a control character.
+//!
+//! Lists are printed as they arrive, batch by batch: memory does not grow with a list. The widths of a table are
+//! those of its first batch.
+
+mod csv;
+mod json;
+mod table;
+mod text;
+
+pub(crate) use text::{clean, duration, second, text};
 
 use super::Failure;
-use super::args::Format;
-use openrdms_cim::{Instance, Value};
+use super::args::{Format, Global};
+use super::remote::Rows;
+use openrdms_cim::{Class, Instance};
 use serde_json::{Map, Value as Json};
 use std::io::{IsTerminal as _, Write as _};
+use table::Table;
 
-/// A column: its heading and how it is read off an instance.
-pub(crate) type Column = (&'static str, fn(&Instance) -> String);
+/// A column of a table: its heading and how it is read off an instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    heading: &'static str,
+    /// The properties behind it: what JSON and CSV show of it.
+    properties: &'static [&'static str],
+    read: Read,
+    /// Whether only the wide table has it.
+    wide: bool,
+    /// Whether its words have colours.
+    coloured: bool,
+    /// How wide it is at least.
+    width: usize,
+}
 
+#[derive(Clone, Copy, Debug)]
+enum Read {
+    Property,
+    By(fn(&Instance) -> String),
+}
+
+/// How to print, and what of it.
 pub(crate) struct Output {
     format: Format,
+    /// What was asked for; nothing: what the command thinks best.
+    columns: Vec<String>,
+    terminal: Option<Terminal>,
+}
+
+/// The terminal that is printed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Terminal {
+    width: Option<usize>,
+    colours: bool,
+}
+
+/// Prints a list that arrives in batches.
+pub(crate) enum Printer {
+    Table(Table),
+    Json(json::List),
+    /// One JSON object a line.
+    Lines(json::Lines),
+    Csv(csv::List),
+}
+
+impl Column {
+    /// A column that shows a property as it is.
+    pub(crate) const fn new(heading: &'static str, properties: &'static [&'static str]) -> Self {
+        Self { heading, properties, read: Read::Property, wide: false, coloured: false, width: 0 }
+    }
+
+    /// A column that shows something made of properties.
+    pub(crate) const fn made(
+        heading: &'static str,
+        properties: &'static [&'static str],
+        read: fn(&Instance) -> String,
+    ) -> Self {
+        Self { heading, properties, read: Read::By(read), wide: false, coloured: false, width: 0 }
+    }
+
+    /// The same, for the wide table only.
+    pub(crate) const fn wide(mut self) -> Self {
+        self.wide = true;
+        self
+    }
+
+    /// Its heading.
+    pub(crate) const fn heading(&self) -> &'static str {
+        self.heading
+    }
+
+    /// The same, no narrower than this: for lists of which the first rows do not tell the widths.
+    pub(crate) const fn at_least(mut self, width: usize) -> Self {
+        self.width = width;
+        self
+    }
+
+    /// The same, with its words coloured by what they mean.
+    pub(crate) const fn coloured(mut self) -> Self {
+        self.coloured = true;
+        self
+    }
 }
 
 impl Output {
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format }
+    /// As the command line says.
+    pub(crate) fn new(global: &Global) -> Self {
+        Self { format: global.output, columns: global.columns.clone(), terminal: Terminal::find() }
     }
 
-    /// A list, with these columns as a table and every property as JSON.
-    pub(crate) fn list(&self, columns: &[Column], instances: &[Instance]) -> Result<(), Failure> {
-        let text = match self.format {
-            Format::Table => table(columns, instances),
-            Format::Json => pretty(&Json::Array(instances.iter().map(object).collect()))?,
-        };
-        print(&text)
+    /// Whether people read it.
+    pub(crate) fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Wide)
     }
 
-    /// One instance, every property.
-    pub(crate) fn show(&self, instance: &Instance) -> Result<(), Failure> {
-        let text = match self.format {
-            Format::Table => properties(instance),
-            Format::Json => pretty(&object(instance))?,
+    /// A whole list. `class` says which properties there are; without it the first instance does.
+    pub(crate) async fn list(
+        &self,
+        columns: &[Column],
+        class: Option<&Class>,
+        rows: Rows<'_>,
+    ) -> Result<(), Failure> {
+        self.list_some(columns, class, rows, usize::MAX).await
+    }
+
+    /// The first so many of a list.
+    pub(crate) async fn list_some(
+        &self,
+        columns: &[Column],
+        class: Option<&Class>,
+        mut rows: Rows<'_>,
+        limit: usize,
+    ) -> Result<(), Failure> {
+        let mut printer = self.printer(columns, class)?;
+        let mut left = limit;
+        while let Some(mut batch) = rows.next().await? {
+            batch.truncate(left);
+            left -= batch.len();
+            printer.batch(&batch)?;
+            if left == 0 {
+                rows.end().await;
+                break;
+            }
+        }
+        printer.end()
+    }
+
+    /// A list of what is there already.
+    pub(crate) fn all(
+        &self,
+        columns: &[Column],
+        class: Option<&Class>,
+        instances: &[Instance],
+    ) -> Result<(), Failure> {
+        let mut printer = self.printer(columns, class)?;
+        printer.batch(instances)?;
+        printer.end()
+    }
+
+    /// For a list that arrives in batches.
+    pub(crate) fn printer(&self, columns: &[Column], class: Option<&Class>) -> Result<Printer, Failure> {
+        Ok(match self.format {
+            Format::Table | Format::Wide => Printer::Table(self.table(columns, class)?),
+            Format::Json => Printer::Json(json::List::new(self.properties(columns, class)?)),
+            Format::Csv => {
+                let asked = self.properties(columns, class)?;
+                let all = || class.map(|c| c.properties.iter().map(|p| p.name.clone()).collect());
+                Printer::Csv(csv::List::new(asked.or_else(all)))
+            }
+        })
+    }
+
+    /// For a list that has no end: as JSON, one object a line.
+    pub(crate) fn endless(&self, columns: &[Column], class: Option<&Class>) -> Result<Printer, Failure> {
+        Ok(match self.format {
+            Format::Json => Printer::Lines(json::Lines::new(self.properties(columns, class)?)),
+            Format::Table | Format::Wide | Format::Csv => self.printer(columns, class)?,
+        })
+    }
+
+    fn table(&self, columns: &[Column], class: Option<&Class>) -> Result<Table, Failure> {
+        let wide = self.format == Format::Wide;
+        let terminal = self.terminal.map(|t| if wide { Terminal { width: None, ..t } } else { t });
+        if self.columns.is_empty() && columns.is_empty() {
+            return Ok(Table::of_anything(terminal));
+        }
+        let fields = if self.columns.is_empty() {
+            columns.iter().filter(|c| wide || !c.wide).map(|c| table::Field::Column(*c)).collect()
+        } else {
+            let find = |name: &String| match columns.iter().find(|c| c.heading.eq_ignore_ascii_case(name)) {
+                Some(column) => Ok(table::Field::Column(*column)),
+                None => Ok(table::Field::Property(property(name, columns, class)?)),
+            };
+            self.columns.iter().map(find).collect::<Result<_, Failure>>()?
         };
-        print(&text)
+        Ok(Table::new(fields, terminal))
+    }
+
+    /// The properties that were asked for.
+    fn properties(&self, columns: &[Column], class: Option<&Class>) -> Result<Option<Vec<String>>, Failure> {
+        if self.columns.is_empty() {
+            return Ok(None);
+        }
+        let mut found: Vec<String> = Vec::new();
+        for name in &self.columns {
+            match columns.iter().find(|c| c.heading.eq_ignore_ascii_case(name)) {
+                Some(column) => found.extend(column.properties.iter().map(|p| (*p).to_owned())),
+                None => found.push(property(name, columns, class)?),
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// One instance, every property or those asked for.
+    pub(crate) fn show(&self, instance: &Instance, class: Option<&Class>) -> Result<(), Failure> {
+        let asked = self.properties(&[], class)?;
+        match self.format {
+            Format::Table | Format::Wide => print(&table::properties(instance, asked.as_deref())),
+            Format::Json => print(&json::pretty(&json::object(instance, asked.as_deref()))),
+            Format::Csv => {
+                let mut list = csv::List::new(asked);
+                print(&list.batch(std::slice::from_ref(instance)))
+            }
+        }
     }
 
     /// What was done: a sentence, or an object.
     pub(crate) fn done(&self, sentence: &str, facts: &[(&str, Json)]) -> Result<(), Failure> {
         match self.format {
-            Format::Table => print(&format!("{}\n", clean(sentence))),
-            Format::Json => {
-                let object: Map<String, Json> =
-                    facts.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-                print(&pretty(&Json::Object(object))?)
-            }
+            Format::Table | Format::Wide => print(&format!("{}\n", clean(sentence))),
+            Format::Json => print(&json::pretty(&object(facts))),
+            Format::Csv => print(&csv::facts(&[facts])),
         }
+    }
+
+    /// What was done to several: a list of objects; people have read the sentences already.
+    pub(crate) fn done_all(&self, all: &[Vec<(&str, Json)>]) -> Result<(), Failure> {
+        match self.format {
+            Format::Table | Format::Wide => Ok(()),
+            Format::Json => print(&json::pretty(&Json::Array(all.iter().map(|f| object(f)).collect()))),
+            Format::Csv => print(&csv::facts(&all.iter().map(Vec::as_slice).collect::<Vec<_>>())),
+        }
+    }
+
+    /// A text as it is, such as a class in MOF.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        print(&text.lines().map(|line| clean(line) + "\n").collect::<String>())
+    }
+}
+
+fn object(facts: &[(&str, Json)]) -> Json {
+    Json::Object(facts.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect::<Map<_, _>>())
+}
+
+/// The declared spelling of a property; without a class anything goes.
+fn property(name: &str, columns: &[Column], class: Option<&Class>) -> Result<String, Failure> {
+    let Some(class) = class else { return Ok(name.to_owned()) };
+    if let Some(property) = class.property(name) {
+        return Ok(property.name.clone());
+    }
+    let headings = columns.iter().map(|c| c.heading);
+    let known: Vec<&str> = headings.chain(class.properties.iter().map(|p| p.name.as_str())).collect();
+    Err(Failure::usage(format!("there is no column '{}'; there are {}", clean(name), known.join(", "))))
+}
+
+impl Printer {
+    /// Prints some more.
+    pub(crate) fn batch(&mut self, instances: &[Instance]) -> Result<(), Failure> {
+        match self {
+            Printer::Table(table) => print(&table.batch(instances)),
+            Printer::Json(list) => print(&list.batch(instances)),
+            Printer::Lines(lines) => print(&lines.batch(instances)),
+            Printer::Csv(list) => print(&list.batch(instances)),
+        }
+    }
+
+    /// Prints what comes last.
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        match &mut self {
+            Printer::Table(table) => print(&table.batch(&[])),
+            Printer::Json(list) => print(list.end()),
+            Printer::Lines(_) => Ok(()),
+            Printer::Csv(list) => print(&list.batch(&[])),
+        }
+    }
+}
+
+impl Terminal {
+    fn find() -> Option<Self> {
+        let out = std::io::stdout();
+        if !out.is_terminal() {
+            return None;
+        }
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let colours = set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
+        let width = rustix::termios::tcgetwinsize(out).ok().map(|size| usize::from(size.ws_col));
+        Some(Self { width: width.filter(|width| *width > 0), colours })
     }
 }
 
@@ -66,109 +315,17 @@ pub(crate) fn confirm(question: &str, force: bool) -> Result<(), Failure> {
     if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::failed("nothing was done")) }
 }
 
-fn print(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // a reader such as `head` that has seen enough is no failure
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+/// A remark for people, beside what is printed.
+pub(crate) fn remark(text: &str) -> Result<(), Failure> {
+    Ok(writeln!(std::io::stderr(), "{}", clean(text))?)
+}
+
+/// Prints at once: a list may go on for a while.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // a reader such as `head` that has seen enough is no failure, but it ends the command
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::enough()),
         other => Ok(other?),
-    }
-}
-
-fn pretty(json: &Json) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(json).map_err(|error| Failure::failed(error.to_string()))?;
-    Ok(text + "\n")
-}
-
-fn object(instance: &Instance) -> Json {
-    Json::Object(instance.properties.iter().map(|(name, value)| (name.clone(), json(value))).collect())
-}
-
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Boolean(b) => Json::Bool(*b),
-        Value::Array(items) => Json::Array(items.iter().map(json).collect()),
-        Value::Object(instance) => object(instance),
-        other => other
-            .as_int()
-            .and_then(|n| i64::try_from(n).ok())
-            .map_or_else(|| Json::String(text(other)), Json::from),
-    }
-}
-
-/// A value as people read it: `-` for null.
-pub(crate) fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(", "),
-        other => other.text().unwrap_or_else(|| "-".to_owned()),
-    }
-}
-
-fn text_of(value: &Value) -> String {
-    text(value)
-}
-
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
-fn table(columns: &[Column], instances: &[Instance]) -> String {
-    let heading: Vec<String> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let rows = instances.iter().map(|i| columns.iter().map(|(_, read)| clean(&read(i))).collect::<Vec<_>>());
-    let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    rows.iter().map(|row| line(row, &widths)).collect()
-}
-
-fn line(row: &[String], widths: &[usize]) -> String {
-    let mut line = String::new();
-    for (cell, width) in row.iter().zip(widths) {
-        line.push_str(cell);
-        line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
-    }
-    line.truncate(line.trim_end().len());
-    line + "\n"
-}
-
-fn properties(instance: &Instance) -> String {
-    let width = instance.properties.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    instance
-        .properties
-        .iter()
-        .map(|(name, value)| format!("{name:width$}  {}\n", clean(&text(value))))
-        .collect()
-}
-
-/// `75` as `1m15s`: at most two units, the way people say it.
-pub(crate) fn duration(seconds: u64) -> String {
-    let (days, hours, minutes, rest) =
-        (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{rest}s"),
-        (0, 0, _) => format!("{minutes}m{rest:02}s"),
-        (0, _, _) => format!("{hours}h{minutes:02}m"),
-        (_, _, _) => format!("{days}d{hours:02}h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_as_people_say_them() {
-        let said: Vec<String> = [0, 59, 75, 3661, 90_000].into_iter().map(duration).collect();
-        assert_eq!(said, ["0s", "59s", "1m15s", "1h01m", "1d01h"]);
-    }
-
-    #[test]
-    fn a_client_name_cannot_write_on_the_terminal() {
-        let properties = vec![("N".to_owned(), Value::from("a\x1b[2Jb\nc"))];
-        let instance = Instance { class: "C".into(), namespace: "n".into(), properties };
-        let table = table(&[("NAME", |i| text(i.get("N")))], &[instance]);
-        assert_eq!(table, "NAME\na?[2Jb?c\n");
     }
 }

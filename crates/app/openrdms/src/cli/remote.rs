@@ -1,14 +1,22 @@
-//! The service, as the command line sees it: WS-Management over the Unix socket.
+//! The service, as the command line sees it: WS-Management over its Unix socket, or over HTTPS from elsewhere.
+
+mod link;
+mod password;
+mod place;
+mod trust;
+
+pub(crate) use place::{Address, FirstUse, Place};
+pub(crate) use trust::Fingerprint;
 
 use super::Failure;
-use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
-use openrdms_cim::{Enumeration, Instance, Listing, ObjectPath, Params, Repository, Value, WmiCode};
+use link::Link;
+use openrdms_cim::{
+    CimError, Class, Condition, Enumeration, Instance, Listing, MethodResult, ObjectPath, Params, Repository,
+    Value, WmiCode,
+};
 use openrdms_wsman::client::{Answer, AnswerError, Call, read};
-use std::path::PathBuf;
 use std::time::Duration;
-use tokio::net::UnixStream;
 use uuid::Uuid;
 
 const BATCH: usize = 500;
@@ -17,44 +25,135 @@ const MAX_ENVELOPE: usize = 4 << 20;
 /// A logoff may take its grace period and a little.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A service behind a Unix socket.
+/// Our own classes.
+pub(crate) const OURS: &str = "root/openrdms";
+
+/// A service, wherever it is.
 pub(crate) struct Remote {
-    socket: PathBuf,
-    deployment: String,
+    link: Link,
+    /// The classes that answers are read by.
+    repository: Repository,
+}
+
+/// A list that is fetched batch by batch.
+pub(crate) struct Rows<'r> {
+    remote: &'r Remote,
+    class: ObjectPath,
+    next: Next,
+    keep: Box<Test<'r>>,
+    until: Box<Test<'r>>,
+}
+
+type Test<'r> = dyn Fn(&Instance) -> bool + 'r;
+
+/// What to ask next.
+enum Next {
+    /// A message that opens the list.
+    Open(Opening),
+    /// The next batch of it.
+    Pull(String),
+    /// Nothing: that was all.
+    Done,
+}
+
+enum Opening {
+    Class(Enumeration),
+    Query(String),
 }
 
 impl Remote {
-    pub(crate) fn new(socket: PathBuf, deployment: String) -> Self {
-        Self { socket, deployment }
+    pub(crate) fn new(place: Place) -> Result<Self, Failure> {
+        let repository = openrdms_rdms::repository().map_err(|error| Failure::failed(error.to_string()))?;
+        Ok(Self { link: Link::new(place)?, repository })
     }
 
-    /// The domain of local accounts.
-    pub(crate) fn deployment(&self) -> &str {
-        &self.deployment
+    /// A class that this program knows by itself.
+    pub(crate) fn known(&self, namespace: &str, class: &str) -> Option<&Class> {
+        self.repository.class(namespace, class).ok()
     }
 
-    /// All instances of one of our classes.
-    pub(crate) async fn list(
-        &self,
-        class: &str,
-        equals: Vec<(&str, &str)>,
-    ) -> Result<Vec<Instance>, Failure> {
-        let equals = equals.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let what = Enumeration { class: ObjectPath::class("root/openrdms", class), equals };
-        let mut answer = self.call(&[], |call| call.enumerate(&what, BATCH)).await?;
+    /// Asks the service how a class is declared and reads its instances so from now on. Where the service does not
+    /// tell, it is as this program knows it.
+    pub(crate) async fn learn(&mut self, namespace: &str, class: &str) -> Result<Class, Failure> {
+        let path = ObjectPath::class(namespace, class);
+        let asked = match self.call(&path.namespace, &[], |call| call.declaration(&path)).await {
+            Ok(Answer::Class(class)) => *class,
+            Ok(_) => return Err(unexpected()),
+            Err(failure) => {
+                return self.known(namespace, class).cloned().filter(|_| failure.exit != 5).ok_or(failure);
+            }
+        };
+        // Alone: it has all that it inherits. The superclass is only a name then.
+        let mut learned = Repository::default();
+        let alone = Class { superclass: None, ..asked.clone() };
+        learned.add(namespace, alone).map_err(|error| Failure::failed(error.to_string()))?;
+        self.repository = learned;
+        Ok(asked)
+    }
+
+    /// The classes of a namespace as the service declares them; where it does not tell, as this program knows them.
+    pub(crate) async fn classes(&self, namespace: &str) -> Result<Vec<Class>, Failure> {
         let mut all = Vec::new();
+        let mut answer = self.call(namespace, &[], |call| call.declarations(namespace, BATCH)).await;
         loop {
-            let Answer::Listing(Listing { instances, next }) = answer else { return Err(unexpected()) };
-            all.extend(instances);
+            let next = match answer {
+                Ok(Answer::Classes { classes, next }) => {
+                    all.extend(classes);
+                    next
+                }
+                Ok(Answer::Listing(Listing { instances, next })) if instances.is_empty() => next,
+                Ok(_) => return Err(unexpected()),
+                Err(failure) => {
+                    let known: Vec<Class> = self.repository.classes(namespace).cloned().collect();
+                    return if known.is_empty() || failure.exit == 5 { Err(failure) } else { Ok(known) };
+                }
+            };
             let Some(context) = next else { return Ok(all) };
-            answer = self.call(&[], |call| call.pull(&what.class, &context, BATCH)).await?;
+            let pull = |call: &Call<'_>| call.pull_declarations(namespace, &context, BATCH);
+            answer = self.call(namespace, &[], pull).await;
         }
+    }
+
+    /// One of our classes.
+    pub(crate) fn class(&self, class: &str) -> Option<&Class> {
+        self.known(OURS, class)
+    }
+
+    /// The instances of one of our classes that have these values.
+    pub(crate) fn list<'r>(&'r self, class: &str, equals: Vec<(&str, &str)>) -> Rows<'r> {
+        let condition = Condition::equalities_of(equals);
+        let class = ObjectPath::class(OURS, class);
+        self.rows(class.clone(), Opening::Class(Enumeration { class, condition }))
+    }
+
+    /// What a WQL query finds.
+    pub(crate) fn query(&self, namespace: &str, query: &str) -> Rows<'_> {
+        self.rows(ObjectPath::class(namespace, "*"), Opening::Query(query.to_owned()))
+    }
+
+    fn rows(&self, class: ObjectPath, opening: Opening) -> Rows<'_> {
+        let (keep, until) = (Box::new(|_: &Instance| true), Box::new(|_: &Instance| false));
+        Rows { remote: self, class, next: Next::Open(opening), keep, until }
     }
 
     /// One instance.
     pub(crate) async fn get(&self, path: &ObjectPath) -> Result<Instance, Failure> {
-        match self.call(&[], |call| call.get(path)).await? {
+        match self.call(&path.namespace, &[], |call| call.get(path)).await? {
             Answer::Instance(instance) => Ok(instance),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// A method, whatever it returns.
+    pub(crate) async fn invoke_any(
+        &self,
+        path: &ObjectPath,
+        method: &str,
+        params: &Params,
+        options: &[(String, String)],
+    ) -> Result<MethodResult, Failure> {
+        match self.call(&path.namespace, options, |call| call.invoke(path, method, params)).await? {
+            Answer::Output(result) => Ok(result),
             _ => Err(unexpected()),
         }
     }
@@ -67,88 +166,112 @@ impl Remote {
         params: Params,
         options: &[(String, String)],
     ) -> Result<(), Failure> {
-        let answer = self.call(options, |call| call.invoke(path, method, &params)).await?;
-        let Answer::Output(result) = answer else { return Err(unexpected()) };
+        let result = self.invoke_any(path, method, &params, options).await?;
         match result.return_value {
             Value::Uint32(0) => Ok(()),
-            Value::Uint32(code) => {
-                let code = WmiCode(code);
-                Err(openrdms_cim::CimError::new(code, format!("{method} was not done")).into())
-            }
+            Value::Uint32(code) => Err(CimError::new(WmiCode(code), format!("{method} was not done")).into()),
             _ => Err(unexpected()),
         }
     }
 
+    /// Sends a message that waits at the service, and gives back the answer as it came.
+    pub(crate) async fn wait(
+        &self,
+        timeout: Duration,
+        write: impl FnOnce(&Call<'_>) -> String,
+    ) -> Result<Bytes, Failure> {
+        let message_id = format!("uuid:{}", Uuid::new_v4());
+        let (to, max_envelope) = (self.link.to(), MAX_ENVELOPE);
+        let call = Call { to, message_id: &message_id, timeout: Some(timeout), max_envelope, options: &[] };
+        self.link.post(write(&call), timeout + Duration::from_secs(15)).await
+    }
+
+    /// The classes that answers are read by.
+    pub(crate) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
     async fn call(
         &self,
+        namespace: &str,
         options: &[(String, String)],
         write: impl FnOnce(&Call<'_>) -> String,
     ) -> Result<Answer, Failure> {
         let message_id = format!("uuid:{}", Uuid::new_v4());
         let call = Call {
-            to: "http://localhost/wsman",
+            to: self.link.to(),
             message_id: &message_id,
             timeout: Some(PATIENCE),
             max_envelope: MAX_ENVELOPE,
             options,
         };
-        let bytes =
-            tokio::time::timeout(PATIENCE + Duration::from_secs(5), self.post(write(&call))).await.map_err(
-                |_| Failure { exit: 7, message: "the service did not answer in time".to_owned() },
-            )??;
-        let repository = repository()?;
-        read(&bytes, "root/openrdms", &repository).map_err(|error| match error {
+        let bytes = self.link.post(write(&call), PATIENCE + Duration::from_secs(5)).await?;
+        read(&bytes, namespace, &self.repository).map_err(|error| match error {
             AnswerError::Fault(error) => error.into(),
             AnswerError::Malformed(_) => Failure::failed(error.to_string()),
         })
     }
+}
 
-    async fn post(&self, body: String) -> Result<Bytes, Failure> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
-        let lost =
-            |error: hyper::Error| Failure::unreachable(format!("the service closed the connection: {error}"));
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
-        let driver = tokio::spawn(connection);
-        let request = http::Request::post("/wsman")
-            .header(http::header::HOST, "localhost")
-            .header(http::header::CONTENT_TYPE, "application/soap+xml;charset=UTF-8")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| Failure::failed(error.to_string()))?;
-        let response = sender.send_request(request).await.map_err(lost)?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), 2 * MAX_ENVELOPE).collect().await;
-        driver.abort();
-        let bytes =
-            body.map_err(|error| Failure::unreachable(format!("the answer broke off: {error}")))?.to_bytes();
-        match status.as_u16() {
-            200 | 500 => Ok(bytes),
-            401 | 403 => Err(Failure {
-                exit: 4,
-                message: "this account may not use the service's socket: run it as root or as the service's account"
-                    .to_owned(),
-            }),
-            other => Err(Failure::failed(format!("the service answered with HTTP status {other}"))),
-        }
+impl<'r> Rows<'r> {
+    /// Only those that `keep` says yes to.
+    pub(crate) fn filter(mut self, keep: impl Fn(&Instance) -> bool + 'r) -> Self {
+        let before = self.keep;
+        self.keep = Box::new(move |instance| before(instance) && keep(instance));
+        self
     }
 
-    fn unreachable(&self, error: &std::io::Error) -> Failure {
-        let socket = self.socket.display();
-        let hint = match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-                "is it running (`openrdms serve`)? `--socket` or OPENRDMS_SOCKET say where"
+    /// Only those before the first that `until` says yes to.
+    pub(crate) fn until(mut self, until: impl Fn(&Instance) -> bool + 'r) -> Self {
+        self.until = Box::new(until);
+        self
+    }
+
+    /// The next batch; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Instance>>, Failure> {
+        let namespace = &self.class.namespace;
+        let next = std::mem::replace(&mut self.next, Next::Done);
+        let answer = match &next {
+            Next::Done => return Ok(None),
+            Next::Open(opening) => {
+                let open = |call: &Call<'_>| match opening {
+                    Opening::Class(what) => call.enumerate(what, BATCH),
+                    Opening::Query(query) => call.query(namespace, query, BATCH),
+                };
+                self.remote.call(namespace, &[], open).await?
             }
-            std::io::ErrorKind::PermissionDenied => "run this as root or as the service's account",
-            _ => "see the service's log",
+            Next::Pull(context) => {
+                self.remote.call(namespace, &[], |call| call.pull(&self.class, context, BATCH)).await?
+            }
         };
-        Failure::unreachable(format!("the service is not reached at {socket} ({error}): {hint}"))
+        let Answer::Listing(Listing { mut instances, next }) = answer else { return Err(unexpected()) };
+        self.next = next.map_or(Next::Done, Next::Pull);
+        if let Some(end) = instances.iter().position(|instance| (self.until)(instance)) {
+            instances.truncate(end);
+            self.end().await;
+        }
+        instances.retain(|instance| (self.keep)(instance));
+        Ok(Some(instances))
+    }
+
+    /// Everything. For lists that are needed whole.
+    pub(crate) async fn all(mut self) -> Result<Vec<Instance>, Failure> {
+        let mut all = Vec::new();
+        while let Some(batch) = self.next().await? {
+            all.extend(batch);
+        }
+        Ok(all)
+    }
+
+    /// Tells the service that no more is wanted. It would find out by itself after a while.
+    pub(crate) async fn end(&mut self) {
+        if let Next::Pull(context) = std::mem::replace(&mut self.next, Next::Done) {
+            let namespace = &self.class.namespace;
+            let _ = self.remote.call(namespace, &[], |call| call.release(&self.class, &context)).await;
+        }
     }
 }
 
 fn unexpected() -> Failure {
     Failure::failed("the service answered something else than was asked")
-}
-
-fn repository() -> Result<Repository, Failure> {
-    openrdms_rdms::repository().map_err(|error| Failure::failed(error.to_string()))
 }

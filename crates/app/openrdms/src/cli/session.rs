@@ -1,33 +1,58 @@
 //! `openrdms session …`
 
-use super::args::{Act, SessionCommand, Target};
-use super::output::{Column, Output, confirm, duration, text};
-use super::{Failure, Remote};
+mod watching;
+
+use super::Failure;
+use super::args::{Act, Narrow, SessionCommand, Target};
+use super::output::{Column, Output, confirm, duration, remark, text};
+use super::remote::{OURS, Remote, Rows};
+use futures_util::StreamExt as _;
 use openrdms_cim::{Instance, ObjectPath, Params, Value};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 const CLASS: &str = "OpenRDMS_Session";
 
+/// How many sessions are acted on at once.
+const AT_ONCE: usize = 8;
+
 const COLUMNS: &[Column] = &[
-    ("COLLECTION", |i| text(i.get("CollectionAlias"))),
-    ("USER", |i| text(i.get("UserName"))),
-    ("HOST", |i| text(i.get("HostName"))),
-    ("ID", |i| text(i.get("SessionId"))),
-    ("STATE", |i| text(i.get("State"))),
-    ("IDLE", |i| seconds(i.get("IdleSeconds"))),
-    ("AGE", age),
-    ("CLIENT", client),
+    Column::new("COLLECTION", &["CollectionAlias"]),
+    Column::new("USER", &["UserName"]),
+    Column::new("HOST", &["HostName"]),
+    Column::new("ID", &["SessionId"]),
+    Column::new("STATE", &["State"]).coloured(),
+    Column::made("IDLE", &["IdleSeconds"], |i| {
+        let idle = i.get("IdleSeconds").as_int().and_then(|n| u64::try_from(n).ok());
+        idle.map_or_else(|| "-".to_owned(), duration)
+    }),
+    Column::made("AGE", &["Created"], |i| span(i, "Created")),
+    Column::made("IN STATE", &["StateSince"], |i| span(i, "StateSince")).wide(),
+    Column::new("DOMAIN", &["DomainName"]).wide(),
+    Column::new("DESKTOP", &["DesktopName"]).wide(),
+    Column::new("UID", &["Uid"]).wide(),
+    Column::made("SCREEN", &["DesktopWidth", "DesktopHeight"], screen).wide(),
+    Column::new("SECURITY", &["ClientSecurity"]).wide(),
+    Column::new("REASON", &["StateReason"]).wide(),
+    Column::made("CLIENT", &["ClientMachineName", "ClientAddress"], client),
 ];
 
-fn seconds(value: &Value) -> String {
-    value.as_int().and_then(|n| u64::try_from(n).ok()).map_or_else(|| "-".to_owned(), duration)
+/// Seconds between a time of the session and the time when it was told, both by the service's clock.
+fn seconds_since(session: &Instance, property: &str) -> Option<u64> {
+    match (session.get(property), session.get("AsOf")) {
+        (Value::Datetime { micros: then, .. }, Value::Datetime { micros: now, .. }) => {
+            Some(u64::try_from((now - then) / 1_000_000).unwrap_or(0))
+        }
+        _ => None,
+    }
 }
 
-fn age(session: &Instance) -> String {
-    match (session.get("Created"), session.get("AsOf")) {
-        (Value::Datetime { micros: created, .. }, Value::Datetime { micros: now, .. }) => {
-            duration(u64::try_from((now - created) / 1_000_000).unwrap_or(0))
-        }
+fn span(session: &Instance, property: &str) -> String {
+    seconds_since(session, property).map_or_else(|| "-".to_owned(), duration)
+}
+
+fn screen(session: &Instance) -> String {
+    match (session.get("DesktopWidth").as_int(), session.get("DesktopHeight").as_int()) {
+        (Some(width), Some(height)) => format!("{width}x{height}"),
         _ => "-".to_owned(),
     }
 }
@@ -40,60 +65,122 @@ fn client(session: &Instance) -> String {
     }
 }
 
+/// What can be done to a session.
+struct Action<'a> {
+    method: &'static str,
+    /// What people are asked about one session, and about several; `None`: nobody's work is hit.
+    question: Option<(&'static str, &'static str)>,
+    /// What the session is then.
+    done: &'static str,
+    params: Params,
+    act: &'a Act,
+}
+
 pub(super) async fn run(command: &SessionCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
-    match command {
-        SessionCommand::List { user, collection, state } => {
-            let filters = [("UserName", user), ("CollectionAlias", collection), ("State", state)];
-            let equals =
-                filters.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-            output.list(COLUMNS, &remote.list(CLASS, equals).await?)
+    let (act, method, question, done, params) = match command {
+        SessionCommand::List { narrow } => {
+            return output.list(COLUMNS, remote.class(CLASS), rows(narrow, remote)).await;
         }
-        SessionCommand::Show(target) => output.show(&find(target, remote).await?),
+        SessionCommand::Watch(watched) => return watching::run(watched, remote, output).await,
+        SessionCommand::Show(target) => {
+            return output.show(&only(find(target, remote).await?)?, remote.class(CLASS));
+        }
         SessionCommand::Disconnect(act) => {
-            let question = "Disconnect the client? The desktop keeps running.";
-            invoke(act, remote, output, "Disconnect", question, "disconnected", Params::default()).await
+            let question = (
+                "Disconnect the client? The desktop keeps running.",
+                "Disconnect their clients? The desktops keep running.",
+            );
+            (act, "Disconnect", Some(question), "disconnected", Params::default())
         }
         SessionCommand::Logoff(act) => {
-            let question = "Log the session off? Programs are ended; unsaved work is lost.";
-            invoke(act, remote, output, "Logoff", question, "logged off", Params::default()).await
+            let question = (
+                "Log the session off? Programs are ended; unsaved work is lost.",
+                "Log them off? Programs are ended; unsaved work is lost.",
+            );
+            (act, "Logoff", Some(question), "logged off", Params::default())
         }
         SessionCommand::Forget(act) => {
-            let question =
-                "Forget the session? If its host returns, its programs are ended; unsaved work is lost.";
-            invoke(act, remote, output, "Forget", question, "forgotten", Params::default()).await
+            let question = (
+                "Forget the session? If its host returns, its programs are ended; unsaved work is lost.",
+                "Forget them? If their hosts return, programs are ended; unsaved work is lost.",
+            );
+            (act, "Forget", Some(question), "forgotten", Params::default())
         }
         SessionCommand::Message { act, title, text } => {
             let params = Params::default().with("Title", title.as_str()).with("Message", text.as_str());
-            invoke(act, remote, output, "SendMessage", "Show the message?", "shown the message", params).await
+            (act, "SendMessage", None, "shown the message", params)
         }
+    };
+    Action { method, question, done, params, act }.run(remote, output).await
+}
+
+/// The sessions that fit.
+fn rows<'r>(narrow: &'r Narrow, remote: &'r Remote) -> Rows<'r> {
+    let (domain, user) = match narrow.user.as_deref().map(|user| user.split_once('\\').ok_or(user)) {
+        None => (None, None),
+        Some(Ok((domain, user))) => (Some(domain), Some(user)),
+        Some(Err(user)) => (None, Some(user)),
+    };
+    let equals = [
+        ("UserName", user),
+        ("DomainName", domain),
+        ("HostName", narrow.host.as_deref()),
+        ("CollectionAlias", narrow.collection.as_deref()),
+        ("State", narrow.state.as_deref()),
+    ];
+    let equals = equals.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let is_past = |session: &Instance, property, limit: Option<u32>| {
+        limit.is_none_or(|limit| seconds_since(session, property).is_some_and(|age| age > limit.into()))
+    };
+    remote.list(CLASS, equals).filter(move |session| {
+        is_past(session, "Created", narrow.older_than) && is_past(session, "StateSince", narrow.in_state_for)
+    })
+}
+
+/// All sessions that are meant, at least one.
+async fn find(target: &Target, remote: &Remote) -> Result<Vec<Instance>, Failure> {
+    if let Some(uid) = &target.uid {
+        let path = ObjectPath::class(OURS, CLASS).with_key("Uid", uid.as_str());
+        return Ok(vec![remote.get(&path).await?]);
+    }
+    let number = |id: &str| {
+        id.parse::<u32>().map(|_| ()).map_err(|_| {
+            Failure::usage(format!("'{id}' is not a session id: `openrdms session list` shows them"))
+        })
+    };
+    let found = match target.id.as_slice() {
+        [] => rows(&target.narrow, remote),
+        [id] => {
+            number(id)?;
+            remote.list(CLASS, vec![("SessionId", id)])
+        }
+        [host, id, ..] => {
+            number(id)?;
+            remote.list(CLASS, vec![("HostName", host), ("SessionId", id)])
+        }
+    };
+    let found = found.all().await?;
+    if found.is_empty() {
+        return Err(Failure::not_found("no such session: `openrdms session list` shows which there are"));
+    }
+    Ok(found)
+}
+
+impl Target {
+    /// Whether it says anything.
+    fn is_empty(&self) -> bool {
+        self.id.is_empty() && self.uid.is_none() && self.narrow.is_empty()
     }
 }
 
-async fn find(target: &Target, remote: &Remote) -> Result<Instance, Failure> {
-    if let Some(uid) = &target.uid {
-        return remote.get(&ObjectPath::class("root/openrdms", CLASS).with_key("Uid", uid.as_str())).await;
-    }
-    let equals = match (&target.user, target.id.as_slice()) {
-        (Some(user), _) => vec![("UserName", user.as_str())],
-        (None, [id]) => vec![("SessionId", id.as_str())],
-        (None, [host, id]) => vec![("HostName", host.as_str()), ("SessionId", id.as_str())],
-        (None, _) => return Err(Failure::usage("say which session: [HOST] ID, --user or --uid")),
-    };
-    if let Some((_, id)) = equals.iter().find(|(name, id)| *name == "SessionId" && id.parse::<u32>().is_err())
-    {
-        return Err(Failure::usage(format!(
-            "'{id}' is not a session id: `openrdms session list` shows them"
-        )));
-    }
-    let mut found = remote.list(CLASS, equals).await?;
+/// The one that is meant; nobody is guessed at.
+fn only(mut found: Vec<Instance>) -> Result<Instance, Failure> {
     match (found.pop(), found.is_empty()) {
         (Some(only), true) => Ok(only),
-        (Some(_), false) => {
-            Err(Failure::usage("several sessions match: name one by host and id, or by --uid"))
-        }
-        (None, _) => {
-            Err(Failure::not_found("no such session: `openrdms session list` shows which there are"))
-        }
+        (_, _) => Err(Failure::usage(format!(
+            "{} sessions fit: name one by host and id, or by --uid",
+            found.len() + 1
+        ))),
     }
 }
 
@@ -108,35 +195,108 @@ fn describe(session: &Instance) -> String {
     )
 }
 
-async fn invoke(
-    act: &Act,
-    remote: &Remote,
-    output: &Output,
-    method: &str,
-    question: &str,
-    done: &str,
-    params: Params,
-) -> Result<(), Failure> {
-    let session = find(&act.target, remote).await?;
-    let who = describe(&session);
-    let facts = |result: &str| {
+impl Action<'_> {
+    async fn run(self, remote: &Remote, output: &Output) -> Result<(), Failure> {
+        let act = self.act;
+        if act.target.is_empty() && !act.all {
+            let ways = "[HOST] ID, --uid, or filters such as --user; --all without any means every session";
+            return Err(Failure::usage(format!("say which session: {ways}")));
+        }
+        let found = find(&act.target, remote).await?;
+        if !act.all {
+            if found.len() > 1 {
+                let shown: Vec<String> =
+                    found.iter().take(10).map(|s| format!("\n  {}", describe(s))).collect();
+                let more = if found.len() > shown.len() { "\n  …" } else { "" };
+                return Err(Failure::usage(format!(
+                    "{} sessions fit, and nothing was done: name one by host and id or by --uid, or add --all{}{more}",
+                    found.len(),
+                    shown.concat(),
+                )));
+            }
+            return self.one(&only(found)?, remote, output).await;
+        }
+        self.several(&found, remote, output).await
+    }
+
+    async fn one(&self, session: &Instance, remote: &Remote, output: &Output) -> Result<(), Failure> {
+        let who = describe(session);
+        if self.act.dry_run {
+            let sentence = format!("would call {} on {who}; nothing was done", self.method);
+            return output.done(&sentence, &self.facts(session, "dry run", None));
+        }
+        if let Some((question, _)) = self.question {
+            confirm(&format!("{who}: {question}"), self.act.force)?;
+        }
+        self.call(session, remote).await?;
+        output.done(&format!("{who}: {}", self.done), &self.facts(session, "done", None))
+    }
+
+    /// All of them, some at once. One that fails holds nobody up; the exit code is that of the first failure.
+    async fn several(&self, found: &[Instance], remote: &Remote, output: &Output) -> Result<(), Failure> {
+        if self.act.dry_run {
+            if output.is_for_people() {
+                for session in found {
+                    let who = describe(session);
+                    output.done(&format!("would call {} on {who}; nothing was done", self.method), &[])?;
+                }
+            }
+            let all: Vec<_> = found.iter().map(|s| self.facts(s, "dry run", None).to_vec()).collect();
+            return output.done_all(&all);
+        }
+        if let (Some((_, question)), false) = (self.question, self.act.force) {
+            for session in found {
+                remark(&describe(session))?;
+            }
+            confirm(&format!("{} sessions: {question}", found.len()), false)?;
+        }
+        let calls = found.iter().map(|session| async move { (session, self.call(session, remote).await) });
+        let mut calls = futures_util::stream::iter(calls).buffer_unordered(AT_ONCE);
+        let (mut all, mut failed) = (Vec::new(), Vec::new());
+        while let Some((session, outcome)) = calls.next().await {
+            let who = describe(session);
+            match outcome {
+                Ok(()) => {
+                    if output.is_for_people() {
+                        output.done(&format!("{who}: {}", self.done), &[])?;
+                    }
+                    all.push(self.facts(session, "done", None).to_vec());
+                }
+                Err(failure) => {
+                    remark(&format!("{who}: {}", failure.message))?;
+                    all.push(self.facts(session, "failed", Some(&failure.message)).to_vec());
+                    failed.push(failure.exit);
+                }
+            }
+        }
+        output.done_all(&all)?;
+        match failed.first() {
+            None => Ok(()),
+            Some(exit) => Err(Failure {
+                exit: *exit,
+                message: format!("{} of {} sessions could not be {}", failed.len(), found.len(), self.done),
+            }),
+        }
+    }
+
+    fn facts(&self, session: &Instance, result: &str, error: Option<&str>) -> [(&'static str, Json); 6] {
+        let id = session.get("SessionId").as_int().and_then(|n| u32::try_from(n).ok());
         [
             ("Uid", json!(text(session.get("Uid")))),
-            ("SessionId", json!(session.get("SessionId").as_int().and_then(|n| u32::try_from(n).ok()))),
-            ("Method", json!(method)),
+            ("SessionId", json!(id)),
+            ("UserName", json!(text(session.get("UserName")))),
+            ("Method", json!(self.method)),
             ("Result", json!(result)),
+            ("Error", json!(error)),
         ]
-    };
-    if act.dry_run {
-        return output.done(&format!("would call {method} on {who}; nothing was done"), &facts("dry run"));
     }
-    // a message hits nobody's work: it is not asked about
-    confirm(&format!("{who}: {question}"), act.force || method == "SendMessage")?;
-    // The person was asked about this user: if the session is someone else's by now, nothing is done.
-    let expected_user = act.expect_user.clone().unwrap_or_else(|| text(session.get("UserName")));
-    let mut options = vec![("ExpectedUser".to_owned(), expected_user)];
-    options.extend(act.expect_state.clone().map(|state| ("ExpectedState".to_owned(), state)));
-    let path = ObjectPath::class("root/openrdms", CLASS).with_key("Uid", text(session.get("Uid")));
-    remote.invoke(&path, method, params, &options).await?;
-    output.done(&format!("{who}: {done}"), &facts("done"))
+
+    async fn call(&self, session: &Instance, remote: &Remote) -> Result<(), Failure> {
+        // Somebody was asked about this user: if the session is someone else's by now, nothing is done.
+        let expected_user = self.act.expect_user.clone().unwrap_or_else(|| text(session.get("UserName")));
+        let mut options = vec![("ExpectedUser".to_owned(), expected_user)];
+        options.extend(self.act.expect_state.clone().map(|state| ("ExpectedState".to_owned(), state)));
+        let path = ObjectPath::class(OURS, CLASS).with_key("Uid", text(session.get("Uid")));
+        remote.invoke(&path, self.method, self.params.clone(), &options).await
+    }
 }

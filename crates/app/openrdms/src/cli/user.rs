@@ -1,8 +1,9 @@
 //! `openrdms user …`
 
+use super::Failure;
 use super::args::{PasswordSource, RoleArg, UserCommand};
 use super::output::{Column, Output, confirm, text};
-use super::{Failure, Remote};
+use super::remote::{OURS, Remote};
 use openrdms_cim::{ObjectPath, Params};
 use serde_json::json;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
@@ -11,21 +12,20 @@ use zeroize::Zeroizing;
 const CLASS: &str = "OpenRDMS_User";
 
 const COLUMNS: &[Column] = &[
-    ("USER", |i| text(i.get("UserName"))),
-    ("DOMAIN", |i| text(i.get("DomainName"))),
-    ("ROLE", |i| text(i.get("Role"))),
-    ("UID", |i| text(i.get("Uid"))),
-    ("NLA", |i| if i.get("NlaReady").as_bool() == Some(true) { "yes".to_owned() } else { "no".to_owned() }),
+    Column::new("USER", &["UserName"]),
+    Column::new("DOMAIN", &["DomainName"]),
+    Column::new("ROLE", &["Role"]),
+    Column::new("UID", &["Uid"]),
+    Column::new("CREATED", &["Created"]).wide(),
+    Column::made("NLA", &["NlaReady"], |i| {
+        if i.get("NlaReady").as_bool() == Some(true) { "yes".to_owned() } else { "no".to_owned() }
+    }),
 ];
 
 pub(super) async fn run(command: &UserCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
-    let class = ObjectPath::class("root/openrdms", CLASS);
-    let account = |name: &str| {
-        let (domain, name) = name.split_once('\\').unwrap_or((remote.deployment(), name));
-        class.clone().with_key("DomainName", domain).with_key("UserName", name)
-    };
+    let class = ObjectPath::class(OURS, CLASS);
     match command {
-        UserCommand::List => output.list(COLUMNS, &remote.list(CLASS, Vec::new()).await?),
+        UserCommand::List => output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await,
         UserCommand::Add { name, role, password } => {
             let role = match role {
                 RoleArg::User => "user",
@@ -45,7 +45,7 @@ pub(super) async fn run(command: &UserCommand, remote: &Remote, output: &Output)
         UserCommand::Passwd { name, password } => {
             let password = read_password(password)?;
             let params = Params::default().with("Password", password.as_str());
-            remote.invoke(&account(name), "SetPassword", params, &[]).await?;
+            remote.invoke(&account(name, remote).await?, "SetPassword", params, &[]).await?;
             output.done(
                 &format!("the password of {name} is set"),
                 &[("UserName", json!(name)), ("Result", json!("password set"))],
@@ -53,13 +53,27 @@ pub(super) async fn run(command: &UserCommand, remote: &Remote, output: &Output)
         }
         UserCommand::Delete { name, force } => {
             confirm(&format!("Delete the account {name}? Its homes are kept."), *force)?;
-            remote.invoke(&account(name), "DeleteUser", Params::default(), &[]).await?;
+            remote.invoke(&account(name, remote).await?, "DeleteUser", Params::default(), &[]).await?;
             output.done(
                 &format!("user {name} is deleted"),
                 &[("UserName", json!(name)), ("Result", json!("deleted"))],
             )
         }
     }
+}
+
+/// The path of an account. Its domain is the deployment's name, which only the service knows.
+async fn account(name: &str, remote: &Remote) -> Result<ObjectPath, Failure> {
+    let equals = match name.split_once('\\') {
+        Some((domain, name)) => vec![("DomainName", domain), ("UserName", name)],
+        None => vec![("UserName", name)],
+    };
+    let found = remote.list(CLASS, equals).all().await?;
+    let Some(account) = found.first() else {
+        return Err(Failure::not_found("no such user: `openrdms user list` shows which there are"));
+    };
+    let path = ObjectPath::class(OURS, CLASS).with_key("DomainName", text(account.get("DomainName")));
+    Ok(path.with_key("UserName", text(account.get("UserName"))))
 }
 
 /// A password longer than this is a mistake such as a file piped in.

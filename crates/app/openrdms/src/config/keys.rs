@@ -109,6 +109,13 @@ impl Key {
             "Unix socket for the command line on this machine. Empty: `openrdms.sock` in the data directory.",
         ),
         key(
+            "management",
+            "push_to",
+            Shape::List,
+            "[]",
+            "Where events may be pushed to subscribers: hosts (`collector.example`, `192.0.2.7:8443`) and networks (`192.0.2.0/24`). Empty: nowhere, and subscribers pull. Every account may subscribe, and this machine then connects to what is listed here.",
+        ),
+        key(
             "accounts",
             "keep_nt_hash",
             Shape::Switch,
@@ -166,6 +173,20 @@ impl Key {
             Shape::Number,
             "10",
             "How long the hook may take before it is ended. Events that come faster than it can take them are dropped, oldest first, and counted in the log.",
+        ),
+        key(
+            "changes",
+            "keep_hours",
+            Shape::Number,
+            "24",
+            "How long the store remembers what happened to sessions, for subscribers who come back with a bookmark.",
+        ),
+        key(
+            "changes",
+            "keep_most",
+            Shape::Number,
+            "100000",
+            "How many changes it remembers at most; each takes about 1.5 kB.",
         ),
         key("log", "format", Shape::Text, "\"text\"", "`text` for people, `json` for machines."),
         key(

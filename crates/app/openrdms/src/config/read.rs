@@ -1,7 +1,7 @@
 //! From file and environment to a checked [`Config`].
 
 use super::keys::{Key, Shape};
-use super::{Accounts, Config, Events, Local, Log, Management, Rdp};
+use super::{Accounts, Changes, Config, Events, Local, Log, Management, Rdp};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,8 @@ fn from_environment(
         if !variable.starts_with("OPENRDMS_") || OTHER_VARIABLES.contains(&variable.as_str()) {
             continue;
         }
-        let sections = ["DEPLOYMENT", "NODE", "RDP", "MANAGEMENT", "ACCOUNTS", "LOCAL", "EVENTS", "LOG"];
+        let sections =
+            ["DEPLOYMENT", "NODE", "RDP", "MANAGEMENT", "ACCOUNTS", "LOCAL", "EVENTS", "CHANGES", "LOG"];
         match Key::ALL.iter().find(|key| key.variable() == variable) {
             Some(key) => match parse_text(key, &text) {
                 Ok(value) => drop(values.insert((key.section, key.name), value)),
@@ -247,7 +248,12 @@ fn build(values: &Values, mistakes: &mut Vec<String>) -> Config {
     }
     let socket = optional(read.text("management", "socket"))
         .map_or_else(|| data_dir.join("openrdms.sock"), PathBuf::from);
-    let management = Management { http, https: read.optional_address("management", "https"), socket };
+    let push_to = read.list("management", "push_to");
+    if let Err(error) = openrdms_management::PushTo::parse(&push_to) {
+        read.wrong("management", "push_to", &error.to_string());
+    }
+    let management =
+        Management { http, https: read.optional_address("management", "https"), socket, push_to };
     let accounts = Accounts {
         keep_nt_hash: read.switch("accounts", "keep_nt_hash"),
         password_workers: read.number("accounts", "password_workers", 1..=64).unwrap_or(1),
@@ -272,11 +278,16 @@ fn build(values: &Values, mistakes: &mut Vec<String>) -> Config {
         hook: read.command("events", "hook"),
         hook_timeout: seconds(read.number("events", "hook_timeout_seconds", 1..=600)),
     };
+    let hours: u64 = read.number("changes", "keep_hours", 1..=24 * 365).unwrap_or(1);
+    let changes = Changes {
+        keep: seconds(Some(hours * 3600)),
+        keep_most: read.number("changes", "keep_most", 1000..=100_000_000).unwrap_or(1000),
+    };
     let log = Log {
         json: read.one_of("log", "format", &["text", "json"]) == "json",
         level: read.text("log", "level"),
     };
-    Config { deployment_name, data_dir, host_name, rdp, management, accounts, local, events, log }
+    Config { deployment_name, data_dir, host_name, rdp, management, accounts, local, events, changes, log }
 }
 
 fn build_rdp(read: &mut Reader<'_>) -> Rdp {

@@ -17,7 +17,7 @@ impl Config {
             [("nla", self.rdp.nla), ("tls", self.rdp.tls)].into_iter().filter(|s| s.1).map(|s| s.0).collect();
         let network = if self.local.outbound_network { "outbound" } else { "none" };
         let format = if self.log.json { "json" } else { "text" };
-        let values: [(&str, &str, String); 24] = [
+        let values: [(&str, &str, String); 27] = [
             ("deployment", "name", quote(&self.deployment_name)),
             ("node", "data_dir", quote(&self.data_dir.to_string_lossy())),
             ("node", "host_name", quote(&self.host_name)),
@@ -29,6 +29,7 @@ impl Config {
             ("management", "http", quote(&address(self.management.http))),
             ("management", "https", quote(&address(self.management.https))),
             ("management", "socket", quote(&self.management.socket.to_string_lossy())),
+            ("management", "push_to", list(&self.management.push_to)),
             ("accounts", "keep_nt_hash", self.accounts.keep_nt_hash.to_string()),
             ("accounts", "password_workers", self.accounts.password_workers.to_string()),
             ("local", "session_command", list(&self.local.session_command)),
@@ -40,6 +41,8 @@ impl Config {
             ("local", "logoff_grace_seconds", self.local.logoff_grace.as_secs().to_string()),
             ("events", "hook", list(&self.events.hook)),
             ("events", "hook_timeout_seconds", self.events.hook_timeout.as_secs().to_string()),
+            ("changes", "keep_hours", (self.changes.keep.as_secs() / 3600).to_string()),
+            ("changes", "keep_most", self.changes.keep_most.to_string()),
             ("log", "format", quote(format)),
             ("log", "level", quote(&self.log.level)),
         ];

@@ -17,23 +17,16 @@ pub(crate) struct Accounts {
     pub(crate) keep: KeepNtHash,
 }
 
-impl Accounts {
-    /// The account, if the password is its own.
-    async fn prove(
-        &self,
-        domain: &str,
-        name: &str,
-        password: Zeroizing<String>,
-    ) -> Result<Account, LogonFailure> {
-        match self.local.check(domain, name, password).await {
-            Ok(Some(account)) => Ok(account),
-            Ok(None) => Err(LogonFailure::Denied),
-            Err(CheckError::Password(PasswordError::Busy)) => Err(LogonFailure::Busy),
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, cause, "a logon cannot be checked");
-                Err(LogonFailure::Unavailable)
-            }
+/// The account, if the password was found to be its own.
+fn proved(checked: Result<Option<Account>, CheckError>) -> Result<Account, LogonFailure> {
+    match checked {
+        Ok(Some(account)) => Ok(account),
+        Ok(None) => Err(LogonFailure::Denied),
+        Err(CheckError::Password(PasswordError::Busy)) => Err(LogonFailure::Busy),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, "a logon cannot be checked");
+            Err(LogonFailure::Unavailable)
         }
     }
 }
@@ -47,7 +40,7 @@ impl Authenticator for Accounts {
         password: Zeroizing<String>,
         peer: IpAddr,
     ) -> Result<UserName, LogonFailure> {
-        let proved = self.prove(domain, user, password).await;
+        let proved = proved(self.local.check(domain, user, password).await);
         if let Err(failure) = &proved {
             tracing::warn!(%peer, user = short(user), %failure, "logon refused");
         }
@@ -89,7 +82,8 @@ impl Authenticate for Accounts {
         password: Zeroizing<String>,
         from: &str,
     ) -> Result<Principal, AuthFailure> {
-        match self.prove("", user, password).await {
+        // a client sends its password with every request
+        match proved(self.local.check_again("", user, password).await) {
             Ok(account) => {
                 let admin = match account.role {
                     Role::Admin => true,

@@ -32,10 +32,10 @@ impl Identity {
 
 /// Reads the identity; makes one where none is configured and none was made yet.
 pub(crate) fn load(config: &Config) -> Result<Identity> {
-    let (certificate, key) = match (&config.rdp.certificate, &config.rdp.private_key) {
-        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
-        _ => own(config)?,
-    };
+    let (certificate, key) = files(config);
+    if config.rdp.certificate.is_none() || config.rdp.private_key.is_none() {
+        make_own(config, &certificate, &key)?;
+    }
     let chain = CertificateDer::pem_file_iter(&certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("reading the certificate {}", certificate.display()))?;
@@ -45,22 +45,31 @@ pub(crate) fn load(config: &Config) -> Result<Identity> {
     Ok(Identity { chain, key })
 }
 
-fn own(config: &Config) -> Result<(PathBuf, PathBuf)> {
-    let dir = config.data_dir.join("tls");
-    let (certificate, key) = (dir.join("certificate.pem"), dir.join("private-key.pem"));
+/// Where certificate and private key are.
+pub(crate) fn files(config: &Config) -> (PathBuf, PathBuf) {
+    match (&config.rdp.certificate, &config.rdp.private_key) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        _ => {
+            let dir = config.data_dir.join("tls");
+            (dir.join("certificate.pem"), dir.join("private-key.pem"))
+        }
+    }
+}
+
+fn make_own(config: &Config, certificate: &Path, key: &Path) -> Result<()> {
     if !certificate.exists() || !key.exists() {
-        super::make_dir(&dir, 0o700)?;
+        super::make_dir(&config.data_dir.join("tls"), 0o700)?;
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).context("making a key")?;
         let names = vec![config.host_name.clone(), "localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = rcgen::CertificateParams::new(names).context("making a certificate")?;
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(rcgen::DnType::CommonName, config.host_name.clone());
         let made = params.self_signed(&pair).context("making a certificate")?;
-        write_private(&key, pair.serialize_pem().as_bytes())?;
-        write_private(&certificate, made.pem().as_bytes())?;
+        write_private(key, pair.serialize_pem().as_bytes())?;
+        write_private(certificate, made.pem().as_bytes())?;
         tracing::info!(certificate = %certificate.display(), "a self-signed certificate was made");
     }
-    Ok((certificate, key))
+    Ok(())
 }
 
 /// The node that this data directory is: whoever holds its lock, so a restarted service is the same node and has

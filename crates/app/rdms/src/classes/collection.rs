@@ -1,11 +1,12 @@
 //! `OpenRDMS_Collection`: sets of desktops offered under one alias.
 
 use super::session::datetime;
+use crate::changes;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, admin_only};
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::ports::SessionFilter;
-use openrdms_broker::{Collection, CollectionAlias, LimitAction, Limits};
+use openrdms_broker::{Collection, CollectionAlias, CollectionChange, LimitAction, Limits};
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
 use openrdms_engine::EngineError;
 
@@ -34,8 +35,7 @@ impl Provider for OpenRdmsCollection {
         path: &ObjectPath,
     ) -> Result<Instance, CimError> {
         admin_only(who)?;
-        let alias = path.key("Alias").and_then(Value::as_str).unwrap_or_default();
-        let found = cx.engine.store().collection(alias).await.map_err(fault)?;
+        let found = cx.engine.store().collection(alias(path)).await.map_err(fault)?;
         let collection = found.ok_or_else(|| fault(EngineError::NotFound("collection")))?;
         instance(cx, class, &collection).await
     }
@@ -45,20 +45,52 @@ impl Provider for OpenRdmsCollection {
         match call.method {
             "CreateCollection" => create(cx, call).await,
             "SetLimits" => {
-                let alias = call.path.key("Alias").and_then(Value::as_str).unwrap_or_default();
-                call.audit.target = alias.to_owned();
+                call.audit.target = alias(call.path).to_owned();
                 let change = limits_change(call)?;
                 call.audit.detail = format!("{change:?}");
-                Ok(cx.engine.change_limits(alias, change).await?)
+                Ok(cx.engine.change_collection(alias(call.path), change).await?)
             }
-            "DeleteCollection" => {
-                let alias = call.path.key("Alias").and_then(Value::as_str).unwrap_or_default();
-                call.audit.target = alias.to_owned();
-                Ok(cx.engine.delete_collection(alias).await?)
-            }
+            "DeleteCollection" => self.delete(cx, call).await,
             _ => Err(crate::dispatch::no_method(call)),
         }
     }
+
+    async fn create(&self, cx: &Context, call: &mut Call<'_>) -> Result<ObjectPath, MethodError> {
+        admin_only(call.who)?;
+        for (name, _) in &call.params.0 {
+            if ["Created", "SessionCount"].iter().any(|computed| computed.eq_ignore_ascii_case(name))
+                && !call.params.get(name).is_null()
+            {
+                let message = format!("{name} is not for the caller to say");
+                return Err(CimError::new(WmiCode::WBEM_E_READ_ONLY, message).into());
+            }
+        }
+        create(cx, call).await?;
+        Ok(ObjectPath::class(&call.path.namespace, self.serves().1)
+            .with_key("Alias", call.audit.target.as_str()))
+    }
+
+    async fn put(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        admin_only(call.who)?;
+        call.audit.target = alias(call.path).to_owned();
+        for (name, _) in &call.params.0 {
+            changes::given(call.params, name)?;
+        }
+        let display_name = call.params.string("DisplayName")?.map(str::to_owned);
+        let change = CollectionChange { display_name, limits: limits_change(call)? };
+        call.audit.detail = format!("{change:?}");
+        Ok(cx.engine.change_collection(alias(call.path), change).await?)
+    }
+
+    async fn delete(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        admin_only(call.who)?;
+        call.audit.target = alias(call.path).to_owned();
+        Ok(cx.engine.delete_collection(alias(call.path)).await?)
+    }
+}
+
+fn alias(path: &ObjectPath) -> &str {
+    path.key("Alias").and_then(Value::as_str).unwrap_or_default()
 }
 
 async fn create(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {

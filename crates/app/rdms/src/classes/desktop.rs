@@ -18,11 +18,7 @@ impl Provider for OpenRdmsDesktop {
 
     async fn enumerate(&self, cx: &Context, query: &Query<'_>) -> Result<Listing, CimError> {
         admin_only(query.who)?;
-        let collection = query
-            .equals
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("CollectionAlias"))
-            .and_then(|(_, alias)| CollectionAlias::new(alias).ok());
+        let collection = query.equal("CollectionAlias").and_then(|alias| CollectionAlias::new(&alias).ok());
         let after = query.after.and_then(|name| DesktopName::new(name).ok());
         let store = cx.engine.store();
         let page = store.desktops(collection.as_ref(), after, limit(query.limits)).await.map_err(fault)?;

@@ -1,6 +1,7 @@
 //! `OpenRDMS_Host`: the machines that run desktops, whether a node vouches for them, and draining.
 
 use super::session::datetime;
+use crate::changes;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, admin_only};
 use openrdms_broker::ports::SessionFilter;
@@ -46,6 +47,19 @@ impl Provider for OpenRdmsHost {
             "Undrain" => Intake::Open,
             _ => return Err(crate::dispatch::no_method(call)),
         };
+        cx.engine.set_intake(name(call.path), intake).await?;
+        Ok(())
+    }
+
+    async fn put(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        admin_only(call.who)?;
+        call.audit.target = name(call.path).to_owned();
+        let intake = match changes::given(call.params, "Drained")?.and_then(Value::as_bool) {
+            Some(true) => Intake::Drained,
+            Some(false) => Intake::Open,
+            None => return Ok(()),
+        };
+        call.audit.detail = format!("{intake:?}");
         cx.engine.set_intake(name(call.path), intake).await?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, admin_only};
 use openrdms_broker::ports::{SessionCursor, SessionFilter};
 use openrdms_broker::session::Cause;
-use openrdms_broker::{CollectionAlias, HostName, Session, SessionUid, State, Timestamp};
+use openrdms_broker::{CollectionAlias, HostName, Session, SessionUid, State, Timestamp, UserName};
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
 
 pub(crate) struct OpenRdmsSession;
@@ -64,19 +64,29 @@ pub(crate) async fn list(
     query: &Query<'_>,
     to: impl Fn(&Context, &Class, &Session) -> Instance,
 ) -> Result<Listing, CimError> {
-    let mut filter = SessionFilter::default();
-    for (name, text) in query.equals {
-        match name.to_ascii_lowercase().as_str() {
-            "collectionid" | "collectionalias" => filter.collection = CollectionAlias::new(text).ok(),
-            "vmhostname" | "hostname" => filter.host = HostName::new(text).ok(),
-            _ => {} // the dispatch filters by what is left
-        }
-    }
+    // The two classes have these by different names.
+    let equal = |ours: &str, theirs: &str| query.equal(ours).or_else(|| query.equal(theirs));
+    let mut filter = SessionFilter {
+        user: query
+            .equal("DomainName")
+            .zip(query.equal("UserName"))
+            .and_then(|(domain, name)| UserName::new(&domain, &name).ok()),
+        collection: equal("CollectionAlias", "CollectionId")
+            .and_then(|text| CollectionAlias::new(&text).ok()),
+        host: equal("HostName", "VMHostName").and_then(|text| HostName::new(&text).ok()),
+    };
     if !query.who.admin {
         let Some(user) = Context::user_of(query.who) else {
             return Ok(Listing { instances: Vec::new(), next: None });
         };
         filter.user = Some(user);
+    }
+    // Our class has another key, but a host and a number are just as good.
+    let id = equal("SessionId", "SessionId").and_then(|text| text.trim().parse().ok());
+    if let Some((host, id)) = filter.host.as_ref().zip(id) {
+        let found = cx.engine.store().session_by_id(host.as_str(), id).await.map_err(fault)?;
+        let instances = in_scope(query.who, found).ok().iter().map(|s| to(cx, query.class, s)).collect();
+        return Ok(Listing { instances, next: None });
     }
     let after = query.after.map(parse_cursor).transpose()?;
     let page = cx.engine.store().sessions(&filter, after, limit(query.limits)).await.map_err(fault)?;
@@ -124,8 +134,16 @@ pub(crate) async fn act(cx: &Context, call: &mut Call<'_>, session: &Session) ->
 }
 
 fn instance(cx: &Context, class: &Class, session: &Session) -> Instance {
-    let now = cx.engine.now();
-    let last_input = cx.engine.last_input(session.uid).max(session.last_input);
+    at(class, session, cx.engine.last_input(session.uid).max(session.last_input), cx.engine.now())
+}
+
+/// A session as it was at a time.
+pub(crate) fn at(
+    class: &Class,
+    session: &Session,
+    last_input: Option<Timestamp>,
+    now: Timestamp,
+) -> Instance {
     let client = session.client.as_ref().filter(|_| session.state.connection().is_some());
     let shown = |text: &str| if text.is_empty() { Value::Null } else { Value::from(text) };
     let idle = last_input.map(|at| u32::try_from(now.since(at).as_secs()).unwrap_or(u32::MAX));

@@ -1,6 +1,7 @@
 //! `OpenRDMS_User`: local accounts.
 
 use super::session::datetime;
+use crate::changes;
 use crate::dispatch::limit;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, admin_only};
@@ -55,6 +56,26 @@ impl Provider for OpenRdmsUser {
             "DeleteUser" => Ok(cx.engine.store().delete_account(&account.user).await?),
             _ => Err(crate::dispatch::no_method(call)),
         }
+    }
+
+    // There is no `create`: an account without a password is nobody's, and a password is no property. AddUser takes it.
+
+    async fn put(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        admin_only(call.who)?;
+        let account = find(cx, call.path).await?;
+        call.audit.subject = account.user.to_string();
+        changes::given(call.params, "Role")?;
+        let Some(text) = call.params.string("Role")? else { return Ok(()) };
+        call.audit.detail = format!("Role: {text}");
+        let change = AccountChange::Role(role(text)?);
+        Ok(cx.engine.store().change_account(&account.user, &change).await?)
+    }
+
+    async fn delete(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        admin_only(call.who)?;
+        let account = find(cx, call.path).await?;
+        call.audit.subject = account.user.to_string();
+        Ok(cx.engine.store().delete_account(&account.user).await?)
     }
 }
 

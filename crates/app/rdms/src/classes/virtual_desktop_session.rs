@@ -47,7 +47,7 @@ async fn find(cx: &Context, who: &Principal, path: &ObjectPath) -> Result<Sessio
     in_scope(who, found)
 }
 
-fn instance(class: &Class, session: &Session) -> Instance {
+pub(crate) fn instance(class: &Class, session: &Session) -> Instance {
     let client = session.client.as_ref().filter(|_| session.state.connection().is_some());
     Instance::of(class)
         .with("VMHostName", session.host.as_str())

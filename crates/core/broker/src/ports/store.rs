@@ -1,9 +1,10 @@
 //! The Store port: the only truth that survives.
 
+use crate::change::{Changes, Position, Span};
 use crate::{
-    Account, AccountChange, AuditRecord, Collection, CollectionAlias, Desktop, DesktopHandle, DesktopName,
-    HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid, State, Timestamp, UserName,
-    ids, limits::LimitsChange,
+    Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Desktop,
+    DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
+    State, Timestamp, UserName, ids,
 };
 
 /// Why the store did not do it.
@@ -59,6 +60,24 @@ pub struct Page<T, C> {
     pub rows: Vec<T>,
     /// Where the next page begins.
     pub next: Option<C>,
+}
+
+/// Where a page of the audit trail ended: it is read by time, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditCursor {
+    /// When the last record's action ended.
+    pub at: Timestamp,
+    /// Its number.
+    pub number: u64,
+}
+
+/// A record of the audit trail with the number it has there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Never given to another record.
+    pub number: u64,
+    /// The record.
+    pub record: AuditRecord,
 }
 
 /// A session that does not have its `SessionId` yet.
@@ -133,8 +152,8 @@ pub trait Store: Send + Sync + 'static {
     /// All collections by alias: there are few.
     async fn collections(&self) -> Result<Vec<Collection>, StoreError>;
 
-    /// Changes the limits of a collection.
-    async fn change_limits(&self, alias: &str, change: LimitsChange) -> Result<(), StoreError>;
+    /// Changes a collection.
+    async fn change_collection(&self, alias: &str, change: CollectionChange) -> Result<(), StoreError>;
 
     /// Deletes a collection and its desktops; `Conflict("session in this collection")` while one has not ended.
     async fn delete_collection(&self, alias: &CollectionAlias) -> Result<(), StoreError>;
@@ -237,9 +256,50 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes an account; `Conflict("session of this user")` while one has not ended.
     async fn delete_account(&self, user: &UserName) -> Result<(), StoreError>;
 
+    /// The changes of sessions after a position, in order, at most `limit`; of everybody's or of one user's. Every
+    /// change that a write answered is among them, and no change that was not committed.
+    async fn changes(
+        &self,
+        user: Option<&UserName>,
+        after: Position,
+        limit: u32,
+    ) -> Result<Changes, StoreError>;
+
+    /// How far the log of changes goes.
+    async fn change_span(&self) -> Result<Span, StoreError>;
+
+    /// Resolves once there is a change after a position, and every few seconds in any case: another node's are
+    /// seen only by looking. Cancel-safe.
+    async fn changed(&self, after: Position);
+
+    /// Forgets changes older than `before`, and all but the last `keep`, from the beginning on. Answers how many.
+    async fn forget_changes(&self, before: Timestamp, keep: u64) -> Result<u64, StoreError>;
+
     /// Appends to the audit trail.
     async fn append_audit(&self, record: &AuditRecord) -> Result<(), StoreError>;
 
-    /// The newest audit records, newest first.
-    async fn audit(&self, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
+    /// A page of the audit trail by time, newest first: what was written down late, because the store was away, stands
+    /// where it belongs.
+    async fn audit_page(
+        &self,
+        before: Option<AuditCursor>,
+        limit: u32,
+    ) -> Result<Page<AuditEntry, AuditCursor>, StoreError>;
+
+    /// The record of that number.
+    async fn audit_entry(&self, number: u64) -> Result<Option<AuditEntry>, StoreError>;
+
+    /// The newest records, newest first.
+    async fn audit(&self, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        let (mut all, mut before) = (Vec::new(), None);
+        loop {
+            let left = limit.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX));
+            let page = self.audit_page(before, left).await?;
+            all.extend(page.rows.into_iter().map(|entry| entry.record).take(left as usize));
+            before = page.next;
+            if before.is_none() || all.len() >= limit as usize {
+                return Ok(all);
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! MOF as tokens, each with its place (DSP0004 annex A, lexical elements).
 
-use super::{Diagnostic, Severity};
+use super::Diagnostic;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -17,8 +17,8 @@ pub enum Token {
     Char(u16),
     /// An integer in any base.
     Integer(i128),
-    /// A number with a point or exponent.
-    Real(f64),
+    /// A number with a point or exponent, as it is written: how far it is rounded depends on its type.
+    Real(String),
     /// One of `{}[]():;,=#`.
     Mark(char),
     /// The end of the text.
@@ -75,7 +75,7 @@ impl<'a> Lexer<'a> {
         };
         match token {
             Ok(token) => Ok(Placed { token, line, column }),
-            Err(message) => Err(Diagnostic { line, column, severity: Severity::Error, message }),
+            Err(message) => Err(super::parser::error_at(line, column, &message)),
         }
     }
 
@@ -102,12 +102,7 @@ impl<'a> Lexer<'a> {
     fn space(&mut self) -> Result<(), Diagnostic> {
         loop {
             let (line, column) = (self.line, self.column);
-            let error = |message: &str| Diagnostic {
-                line,
-                column,
-                severity: Severity::Error,
-                message: message.to_owned(),
-            };
+            let error = |message: &str| super::parser::error_at(line, column, message);
             match self.chars.peek() {
                 Some(c) if c.is_whitespace() => {
                     self.next();
@@ -143,10 +138,7 @@ impl<'a> Lexer<'a> {
         loop {
             let c = match self.next() {
                 Some('"') => return out,
-                Some('\\') => self.escape().and_then(|unit| {
-                    char::from_u32(unit.into())
-                        .ok_or_else(|| "escape names half of a surrogate pair".to_owned())
-                }),
+                Some('\\') => self.escape().and_then(|unit| self.whole(unit)),
                 Some('\n') | None => return Err("string without an end".to_owned()),
                 Some(c) => Ok(c),
             };
@@ -155,6 +147,19 @@ impl<'a> Lexer<'a> {
                 (Ok(_), Err(error)) => out = Err(error),
                 (Err(_), _) => {}
             }
+        }
+    }
+
+    /// The character of a code unit, which may need the one that the next escape names.
+    fn whole(&mut self, unit: u16) -> Result<char, String> {
+        let mut units = vec![unit];
+        if (0xd800..0xdc00).contains(&unit) && self.chars.peek() == Some(&'\\') {
+            self.next();
+            units.push(self.escape()?);
+        }
+        match String::from_utf16(&units).ok().map(|text| text.chars().collect::<Vec<_>>()).as_deref() {
+            Some([c]) => Ok(*c),
+            _ => Err("escape names half of a surrogate pair".to_owned()),
         }
     }
 
@@ -229,7 +234,10 @@ impl<'a> Lexer<'a> {
             {
                 return Err(bad());
             }
-            return plain.parse().map(|n: f64| Token::Real(if negative { -n } else { n })).map_err(|_| bad());
+            let finite = plain.parse::<f64>().is_ok_and(f64::is_finite);
+            return finite
+                .then(|| Token::Real(format!("{}{plain}", if negative { "-" } else { "" })))
+                .ok_or_else(bad);
         }
         if !plain.starts_with(|c: char| c.is_ascii_hexdigit()) {
             return Err(bad());

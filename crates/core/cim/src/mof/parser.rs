@@ -1,315 +1,204 @@
 //! Declarations out of tokens (DSP0004 annex A): one function a rule, errors by `?`, recovery only at the top.
+//!
+//! [`features`] reads classes, [`qualifiers`] qualifiers and their declarations, [`constants`] values and instances,
+//! [`pragmas`] what begins with `#`.
 
+mod constants;
+mod features;
+mod pragmas;
+mod qualifiers;
+
+pub(super) use constants::{Raw, RawInstance, simple};
+
+use super::instances;
 use super::lexer::{Lexer, Placed, Token};
-use super::{Diagnostic, MAX_DEPTH, MAX_DIAGNOSTICS, MAX_TEXT, Reading, Severity};
-use crate::class::is_set;
-use crate::{Class, Method, Parameter, Property, Qualifier, Type, Value};
+use super::shapes::Shapes;
+use super::{Context, Diagnostic, Include, MAX_DEPTH, MAX_DIAGNOSTICS, MAX_TEXT, Reading, Severity};
+use crate::{Class, QualifierType, Repository};
+use std::collections::{HashMap, HashSet};
 
-struct Parser<'a> {
-    lexer: Lexer<'a>,
+pub(super) type Parsed<T> = Result<T, Diagnostic>;
+
+/// A place in one of the texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Which of [`Shared::files`].
+    pub(super) file: usize,
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+/// What a text shares with those that it includes.
+pub(super) struct Shared<'a> {
+    pub(super) reading: Reading,
+    pub(super) shapes: Shapes<'a>,
+    pub(super) instances: Vec<RawInstance>,
+    /// Names of the texts, in the order in which they began.
+    pub(super) files: Vec<String>,
+    /// Where in `files` a name is.
+    numbers: HashMap<String, usize>,
+    known: Option<&'a Repository>,
+    /// Of `reading`, by name in lower case.
+    qualifiers: HashMap<String, usize>,
+    aliases: HashSet<String>,
+    /// Flavours of qualifiers that say none themselves, by name in lower case.
+    flavors: HashMap<String, Vec<String>>,
+    /// Of what is read next.
+    namespace: String,
+    include: Option<&'a mut Include<'a>>,
+    /// Bytes read so far.
+    total: usize,
+    /// Of texts that are being read now, the innermost last.
+    open: Vec<usize>,
+}
+
+struct Parser<'t, 's, 'a> {
+    lexer: Lexer<'t>,
     /// The token that is looked at.
     now: Placed,
     depth: usize,
+    file: usize,
+    shared: &'s mut Shared<'a>,
 }
-
-type Parsed<T> = Result<T, Diagnostic>;
 
 /// Reads a whole text.
-pub(super) fn read(text: &str) -> Reading {
-    let mut reading = Reading::default();
-    if text.len() > MAX_TEXT {
-        let message = format!("text is longer than {MAX_TEXT} bytes");
-        reading.diagnostics.push(Diagnostic { line: 1, column: 1, severity: Severity::Error, message });
-        return reading;
-    }
-    let now = Placed { token: Token::Mark(';'), line: 1, column: 1 };
-    let mut parser = Parser { lexer: Lexer::new(text), now, depth: 0 };
-    let mut started = parser.advance().map(|_| ());
-    loop {
-        match started.and_then(|()| parser.declaration(&mut reading)) {
-            Ok(true) => started = Ok(()),
-            Ok(false) => return reading,
-            Err(diagnostic) => {
-                reading.diagnostics.push(diagnostic);
-                parser.recover();
-                started = Ok(());
+pub(super) fn read(text: &str, context: Context<'_>) -> Reading {
+    let Context { name, namespace, known, include } = context;
+    let mut shared = Shared {
+        reading: Reading::default(),
+        shapes: Shapes::new(known),
+        instances: Vec::new(),
+        files: vec![name.to_owned()],
+        numbers: HashMap::from([(name.to_owned(), 0)]),
+        known,
+        qualifiers: HashMap::new(),
+        aliases: HashSet::new(),
+        flavors: HashMap::new(),
+        namespace: namespace.to_owned(),
+        include,
+        total: text.len(),
+        open: vec![0],
+    };
+    shared.text(text, 0);
+    instances::resolve(&mut shared);
+    shared.reading
+}
+
+impl<'a> Shared<'a> {
+    /// Reads one text, the file of that number.
+    fn text(&mut self, text: &str, file: usize) {
+        if text.len() > MAX_TEXT {
+            let remark = error_at(1, 1, &format!("text is longer than {MAX_TEXT} bytes"));
+            return self.remark(file, remark);
+        }
+        let mut parser = Parser::new(text, file, self);
+        let mut started = parser.advance().map(|_| ());
+        loop {
+            match started.and_then(|()| parser.declaration()) {
+                Ok(true) => started = Ok(()),
+                Ok(false) => return,
+                Err(diagnostic) => {
+                    parser.shared.remark(file, diagnostic);
+                    parser.recover();
+                    started = Ok(());
+                }
+            }
+            if parser.shared.is_full() {
+                return;
             }
         }
-        if reading.diagnostics.len() >= MAX_DIAGNOSTICS {
-            return reading;
+    }
+
+    /// Reads the text of one instance, as it stands in a string.
+    pub(super) fn embedded(&mut self, text: &str, file: usize) -> Parsed<RawInstance> {
+        let mut parser = Parser::new(text, file, self);
+        parser.advance()?;
+        let instance = parser.embedded_instance()?;
+        if parser.now.token == Token::End { Ok(instance) } else { Err(parser.error("expected the end")) }
+    }
+
+    /// The namespace of what is read now.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.reading.diagnostics.len() >= MAX_DIAGNOSTICS
+    }
+
+    pub(super) fn remark(&mut self, file: usize, diagnostic: Diagnostic) {
+        if !self.is_full() {
+            let file = self.files.get(file).cloned().unwrap_or_default();
+            self.reading.diagnostics.push(Diagnostic { file, ..diagnostic });
         }
+    }
+
+    /// The declaration of a qualifier, and whether it stands in a text rather than in the standard.
+    fn declared(&self, name: &str) -> Option<(&QualifierType, bool)> {
+        let here =
+            self.qualifiers.get(&name.to_ascii_lowercase()).and_then(|at| self.reading.qualifiers.get(*at));
+        let known = || self.known?.declared_qualifier(&self.namespace, name);
+        here.or_else(known).map(|q| (q, true)).or_else(|| super::standard(name).map(|q| (q, false)))
+    }
+
+    fn add_class(&mut self, class: Class) {
+        self.shapes.add(&class);
+        self.reading.classes.push(class);
+    }
+
+    fn add_qualifier(&mut self, declared: QualifierType) {
+        self.qualifiers.insert(declared.name.to_ascii_lowercase(), self.reading.qualifiers.len());
+        self.reading.qualifiers.push(declared);
     }
 }
 
-impl Parser<'_> {
+impl<'t, 's, 'a> Parser<'t, 's, 'a> {
+    fn new(text: &'t str, file: usize, shared: &'s mut Shared<'a>) -> Self {
+        let now = Placed { token: Token::Mark(','), line: 1, column: 1 };
+        Self { lexer: Lexer::new(text), now, depth: 0, file, shared }
+    }
+
     /// One declaration; `false` at the end of the text.
-    fn declaration(&mut self, reading: &mut Reading) -> Parsed<bool> {
-        let at = self.now.clone();
-        match &at.token {
+    fn declaration(&mut self) -> Parsed<bool> {
+        match &self.now.token {
             Token::End => return Ok(false),
-            Token::Mark('#') => {
-                self.pragma()?;
-                reading.diagnostics.push(warning(&at, "pragma ignored"));
-            }
+            Token::Mark('#') => self.pragma()?,
+            // An empty declaration, as behind a class with two semicolons.
+            Token::Mark(';') => self.mark(';')?,
+            Token::Word(word) if word.eq_ignore_ascii_case("qualifier") => self.qualifier_type()?,
             _ => {
+                let at = self.now.clone();
                 let qualifiers = self.qualifiers()?;
                 if self.is_word("class") {
                     let class = self.class(qualifiers)?;
-                    reading.classes.push(class);
-                } else if self.is_word("instance") || self.is_word("qualifier") {
-                    self.skip_declaration()?;
-                    reading.diagnostics.push(warning(&at, "only classes are read: declaration ignored"));
+                    self.shared.add_class(class);
+                } else if self.is_word("instance") {
+                    let instance = self.instance_declaration()?;
+                    if !qualifiers.is_empty() {
+                        self.warn(&at, "qualifiers of an instance are not kept");
+                    }
+                    self.shared.instances.push(instance);
                 } else {
-                    return Err(self.error("expected a class"));
+                    return Err(self.error("expected a class, an instance, a qualifier or a pragma"));
                 }
             }
         }
         Ok(true)
     }
 
-    fn pragma(&mut self) -> Parsed<()> {
-        self.mark('#')?;
-        self.word("pragma")?;
-        self.name()?;
-        self.mark('(')?;
-        while !self.is_mark(')') {
-            if self.now.token == Token::End {
-                return Err(self.error("pragma without an end"));
-            }
-            self.advance()?;
-        }
-        self.mark(')')
-    }
-
-    fn class(&mut self, qualifiers: Vec<Qualifier>) -> Parsed<Class> {
-        self.word("class")?;
-        let name = self.name()?;
-        if self.is_word("as") {
-            self.advance()?;
-            self.advance()?;
-        }
-        let superclass = if self.take(':')? { Some(self.name()?) } else { None };
-        let mut class = Class { name, superclass, qualifiers, ..Class::default() };
-        self.mark('{')?;
-        while !self.take('}')? {
-            self.feature(&mut class)?;
-        }
-        self.mark(';')?;
-        Ok(class)
-    }
-
-    /// A property or a method.
-    fn feature(&mut self, class: &mut Class) -> Parsed<()> {
-        let qualifiers = self.qualifiers()?;
-        let at = self.now.clone();
-        let (returns, reference) = if self.is_word("void") {
-            self.advance()?;
-            (None, None)
-        } else {
-            let (ty, reference) = self.data_type()?;
-            (Some(ty), reference)
-        };
-        let (name_at, name) = (self.now.clone(), self.name()?);
-        if class.property(&name).is_some() || class.method(&name).is_some() {
-            return Err(error(&name_at, &format!("{name} is declared twice")));
-        }
-        if self.take('(')? {
-            let parameters = self.parameters()?;
-            self.mark(';')?;
-            class.methods.push(Method { name, returns, parameters, qualifiers, origin: class.name.clone() });
-            return Ok(());
-        }
-        let Some(ty) = returns else { return Err(error(&at, "a property cannot be void")) };
-        let array = self.array()?;
-        let ty = embedded(ty, &qualifiers);
-        let default = if self.take('=')? { self.initializer(ty, array)? } else { Value::Null };
-        self.mark(';')?;
-        class.properties.push(Property {
-            name,
-            ty,
-            array,
-            reference,
-            default,
-            qualifiers,
-            origin: class.name.clone(),
-        });
-        Ok(())
-    }
-
-    fn parameters(&mut self) -> Parsed<Vec<Parameter>> {
-        let mut parameters: Vec<Parameter> = Vec::new();
-        if self.take(')')? {
-            return Ok(parameters);
-        }
-        loop {
-            let qualifiers = self.qualifiers()?;
-            let (ty, reference) = self.data_type()?;
-            let (at, name) = (self.now.clone(), self.name()?);
-            if parameters.iter().any(|p| p.name.eq_ignore_ascii_case(&name)) {
-                return Err(error(&at, &format!("{name} is declared twice")));
-            }
-            let array = self.array()?;
-            parameters.push(Parameter { name, ty: embedded(ty, &qualifiers), array, reference, qualifiers });
-            if !self.take(',')? {
-                self.mark(')')?;
-                return Ok(parameters);
-            }
-        }
-    }
-
-    /// A simple type, or `Class ref`.
-    fn data_type(&mut self) -> Parsed<(Type, Option<String>)> {
-        let at = self.now.clone();
-        let name = self.name()?;
-        if self.is_word("ref") {
-            self.advance()?;
-            return Ok((Type::Reference, Some(name)));
-        }
-        let ty = Type::from_name(&name).ok_or_else(|| error(&at, &format!("{name} is not a type")))?;
-        Ok((ty, None))
-    }
-
-    /// `[]` or `[8]`, if there.
-    fn array(&mut self) -> Parsed<bool> {
-        if !self.take('[')? {
-            return Ok(false);
-        }
-        if let Token::Integer(_) = self.now.token {
-            self.advance()?;
-        }
-        self.mark(']')?;
-        Ok(true)
-    }
-
-    /// `[Name, Name(value), Name{values} : Flavor Flavor]`, if there.
-    fn qualifiers(&mut self) -> Parsed<Vec<Qualifier>> {
-        let mut list: Vec<Qualifier> = Vec::new();
-        if !self.take('[')? {
-            return Ok(list);
-        }
-        loop {
-            let (at, name) = (self.now.clone(), self.name()?);
-            if list.iter().any(|q| q.name.eq_ignore_ascii_case(&name)) {
-                return Err(error(&at, &format!("qualifier {name} is given twice")));
-            }
-            let value = if self.take('(')? {
-                let value = self.constant()?;
-                self.mark(')')?;
-                value
-            } else if self.is_mark('{') {
-                self.constants(Self::constant)?
-            } else {
-                Value::Boolean(true)
-            };
-            let mut flavors = Vec::new();
-            if self.take(':')? {
-                while let Token::Word(flavor) = &self.now.token {
-                    flavors.push(flavor.to_ascii_lowercase());
-                    self.advance()?;
-                }
-            }
-            list.push(Qualifier { name, value, flavors });
-            if !self.take(',')? {
-                self.mark(']')?;
-                return Ok(list);
-            }
-        }
-    }
-
-    fn initializer(&mut self, ty: Type, array: bool) -> Parsed<Value> {
-        if self.is_word("null") {
-            self.advance()?;
-            return Ok(Value::Null);
-        }
-        if array { self.constants(|p| p.typed(ty)) } else { self.typed(ty) }
-    }
-
-    /// A constant that fits `ty`.
-    fn typed(&mut self, ty: Type) -> Parsed<Value> {
-        let at = self.now.clone();
-        let value = match (ty, self.constant()?) {
-            (_, Value::Null) => Some(Value::Null),
-            (Type::Boolean, value @ Value::Boolean(_)) => Some(value),
-            (Type::Real32, Value::Real64(n)) => Some(Value::Real32(n as f32)),
-            (Type::Real64, value @ Value::Real64(_)) => Some(value),
-            (Type::Real32 | Type::Real64, value) => value
-                .text()
-                .filter(|_| value.as_int().is_some())
-                .and_then(|text| Value::parse(ty, &text).ok()),
-            (Type::String, value @ Value::String(_)) => Some(value),
-            (Type::Datetime, Value::String(text)) => Value::parse(ty, &text).ok(),
-            (Type::Char16, value @ Value::Char16(_)) => Some(value),
-            (_, value) => value.as_int().and_then(|n| Value::integer(ty, n)),
-        };
-        value.ok_or_else(|| error(&at, &format!("not a value of type {}", ty.name())))
-    }
-
-    /// `{ a, b }` with each element read by `one`.
-    fn constants(&mut self, one: impl Fn(&mut Self) -> Parsed<Value>) -> Parsed<Value> {
-        self.mark('{')?;
-        let mut items = Vec::new();
-        if self.take('}')? {
-            return Ok(Value::Array(items));
-        }
-        loop {
-            items.push(one(self)?);
-            if !self.take(',')? {
-                self.mark('}')?;
-                return Ok(Value::Array(items));
-            }
-        }
-    }
-
-    /// A constant in its own type: strings beside each other are one; an integer is a sint64, or uint64 where
-    /// it must be.
-    fn constant(&mut self) -> Parsed<Value> {
-        let value = match &self.now.token {
-            Token::Text(_) => {
-                let mut text = String::new();
-                while let Token::Text(part) = &self.now.token {
-                    text.push_str(part);
-                    self.advance()?;
-                }
-                return Ok(Value::String(text));
-            }
-            Token::Integer(n) => {
-                Value::integer(Type::Sint64, *n).or_else(|| Value::integer(Type::Uint64, *n))
-            }
-            Token::Real(n) => Some(Value::Real64(*n)),
-            Token::Char(unit) => Some(Value::Char16(*unit)),
-            Token::Word(word) if word.eq_ignore_ascii_case("true") => Some(Value::Boolean(true)),
-            Token::Word(word) if word.eq_ignore_ascii_case("false") => Some(Value::Boolean(false)),
-            Token::Word(word) if word.eq_ignore_ascii_case("null") => Some(Value::Null),
-            _ => None,
-        };
-        let value = value.ok_or_else(|| self.error("expected a value"))?;
-        self.advance()?;
-        Ok(value)
-    }
-
-    /// Passes over everything to the `;` that ends the declaration.
-    fn skip_declaration(&mut self) -> Parsed<()> {
-        let depth = self.depth;
-        loop {
-            match self.now.token {
-                Token::End => return Err(self.error("declaration without an end")),
-                Token::Mark(';') if self.depth == depth => return self.mark(';'),
-                _ => {
-                    self.advance()?;
-                }
-            }
-        }
-    }
-
-    /// After an error: behind the `;` that closes the declaration, going by the brackets; a bracket that is
-    /// never closed costs the rest of the text.
+    /// After an error: behind the `;` that closes the declaration, going by the brackets. Where a bracket was never
+    /// closed, at a keyword that begins a declaration and its line.
     fn recover(&mut self) {
         loop {
-            match self.now.token {
+            match &self.now.token {
                 Token::End => return,
                 Token::Mark(';') if self.depth == 0 => {
                     // An error here is met again as the next declaration begins.
                     let _ = self.advance();
+                    return;
+                }
+                token if self.now.column == 1 && self.depth > 0 && begins(token) => {
+                    self.depth = 0;
                     return;
                 }
                 _ => {
@@ -348,6 +237,19 @@ impl Parser<'_> {
         }
     }
 
+    /// Strings beside each other, which are one.
+    fn text(&mut self) -> Parsed<String> {
+        if !matches!(self.now.token, Token::Text(_)) {
+            return Err(self.error("expected a string"));
+        }
+        let mut text = String::new();
+        while let Token::Text(part) = &self.now.token {
+            text.push_str(part);
+            self.advance()?;
+        }
+        Ok(text)
+    }
+
     fn word(&mut self, word: &str) -> Parsed<()> {
         if !self.is_word(word) {
             return Err(self.error(&format!("expected {word}")));
@@ -370,6 +272,14 @@ impl Parser<'_> {
         Ok(there)
     }
 
+    fn take_word(&mut self, word: &str) -> Parsed<bool> {
+        let there = self.is_word(word);
+        if there {
+            self.advance()?;
+        }
+        Ok(there)
+    }
+
     fn is_word(&self, word: &str) -> bool {
         matches!(&self.now.token, Token::Word(w) if w.eq_ignore_ascii_case(word))
     }
@@ -378,21 +288,33 @@ impl Parser<'_> {
         self.now.token == Token::Mark(mark)
     }
 
+    fn place(&self) -> Place {
+        Place { file: self.file, line: self.now.line, column: self.now.column }
+    }
+
     fn error(&self, message: &str) -> Diagnostic {
         error(&self.now, message)
     }
+
+    fn warn(&mut self, at: &Placed, message: &str) {
+        let diagnostic = Diagnostic { severity: Severity::Warning, ..error(at, message) };
+        self.shared.remark(self.file, diagnostic);
+    }
 }
 
-/// A string that carries an instance is an object (DSP0004 5.6.3.14, 5.6.3.15).
-fn embedded(ty: Type, qualifiers: &[Qualifier]) -> Type {
-    let instance = crate::class::qualifier(qualifiers, "embeddedinstance").is_some();
-    if ty == Type::String && (instance || is_set(qualifiers, "embeddedobject")) { Type::Object } else { ty }
+/// Whether a declaration begins with it.
+fn begins(token: &Token) -> bool {
+    match token {
+        Token::Mark(mark) => matches!(mark, '#' | '['),
+        Token::Word(word) => ["class", "instance", "qualifier"].iter().any(|w| w.eq_ignore_ascii_case(word)),
+        _ => false,
+    }
 }
 
 fn error(at: &Placed, message: &str) -> Diagnostic {
-    Diagnostic { line: at.line, column: at.column, severity: Severity::Error, message: message.to_owned() }
+    error_at(at.line, at.column, message)
 }
 
-fn warning(at: &Placed, message: &str) -> Diagnostic {
-    Diagnostic { severity: Severity::Warning, ..error(at, message) }
+pub(super) fn error_at(line: u32, column: u32, message: &str) -> Diagnostic {
+    Diagnostic { file: String::new(), line, column, severity: Severity::Error, message: message.to_owned() }
 }

@@ -27,8 +27,8 @@ impl Value {
                 t if t.eq_ignore_ascii_case("false") => Value::Boolean(false),
                 _ => return Err(ValueError::Form(ty.name())),
             },
-            Type::Real32 => Value::Real32(real(trimmed, ty)?),
-            Type::Real64 => Value::Real64(real(trimmed, ty)?),
+            Type::Real32 => Value::Real32(real(trimmed, ty, f32::is_infinite)?),
+            Type::Real64 => Value::Real64(real(trimmed, ty, f64::is_infinite)?),
             Type::Datetime => time::parse(trimmed).ok_or(ValueError::Form(ty.name()))?,
             Type::Reference | Type::Object => return Err(ValueError::Form(ty.name())),
             _ => Value::integer(ty, integer(trimmed, ty)?).ok_or(ValueError::Range(ty.name()))?,
@@ -51,16 +51,22 @@ impl Value {
         })
     }
 
+    /// The number in the first of sint32, sint64 and uint64 that it fits: what an integer is where no type is declared.
+    pub fn of_integer(n: i128) -> Option<Value> {
+        [Type::Sint32, Type::Sint64, Type::Uint64].into_iter().find_map(|ty| Value::integer(ty, n))
+    }
+
     /// The text of a simple value; `None` for null, arrays, references and objects.
     pub fn text(&self) -> Option<String> {
         Some(match self {
             Value::Null | Value::Reference(_) | Value::Object(_) | Value::Array(_) => return None,
             Value::Boolean(flag) => flag.to_string(),
-            Value::Real32(n) => float(f64::from(*n), n.to_string()),
-            Value::Real64(n) => float(*n, n.to_string()),
+            Value::Real32(n) => float(f64::from(*n), format!("{n:?}")),
+            Value::Real64(n) => float(*n, format!("{n:?}")),
             Value::String(text) => text.clone(),
             Value::Datetime { micros, offset_minutes } => time::print(*micros, *offset_minutes),
             Value::Interval(micros) => time::print_duration(*micros),
+            Value::PartialTime(time) => time.to_string(),
             Value::Uint8(_)
             | Value::Uint16(_)
             | Value::Uint32(_)
@@ -82,18 +88,27 @@ fn integer(text: &str, ty: Type) -> Result<i128, ValueError> {
     text.parse().map_err(|_| ValueError::Range(ty.name()))
 }
 
-fn real<T: std::str::FromStr>(text: &str, ty: Type) -> Result<T, ValueError> {
-    let text = match text {
-        "INF" => "inf",
-        "-INF" => "-inf",
-        "NaN" => "nan",
+fn real<T: std::str::FromStr + Copy>(
+    text: &str,
+    ty: Type,
+    infinite: impl Fn(T) -> bool,
+) -> Result<T, ValueError> {
+    let (digits, finite) = match text {
+        "INF" => ("inf", false),
+        "-INF" => ("-inf", false),
+        "NaN" => ("nan", false),
         // Rust also reads `inf` and `infinity`, which XML Schema does not know.
-        t if t.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => t,
+        t if t.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => (t, true),
         _ => return Err(ValueError::Form(ty.name())),
     };
-    text.parse().map_err(|_| ValueError::Form(ty.name()))
+    match digits.parse() {
+        Ok(n) if finite && infinite(n) => Err(ValueError::Range(ty.name())),
+        Ok(n) => Ok(n),
+        Err(_) => Err(ValueError::Form(ty.name())),
+    }
 }
 
+/// The shortest digits that read back as the same number, as Rust prints them, with XML Schema's words for the rest.
 fn float(n: f64, text: String) -> String {
     if n.is_nan() {
         "NaN".into()
@@ -121,6 +136,8 @@ mod tests {
             (Type::Sint64, "99999999999999999999999999999999999999999999"),
             (Type::Boolean, "yes"),
             (Type::Real64, "infinity"),
+            (Type::Real64, "1e999"),
+            (Type::Real32, "-1e39"),
             (Type::Datetime, "yesterday"),
             (Type::Reference, "a"),
         ] {
@@ -134,16 +151,20 @@ mod tests {
         assert_eq!(Value::parse(Type::Uint32, " +7\n"), Ok(Value::Uint32(7)));
         assert_eq!(Value::parse(Type::String, " a "), Ok(Value::from(" a ")));
         assert_eq!(Value::parse(Type::Real32, "-INF"), Ok(Value::Real32(f32::NEG_INFINITY)));
+        assert_eq!(Value::parse(Type::Real64, "1.5E+3"), Ok(Value::Real64(1500.0)));
+        let partial = Value::parse(Type::Datetime, "2024**********.******+***").unwrap();
+        assert_eq!(partial.text().as_deref(), Some("2024**********.******+***"));
     }
 
     proptest! {
         #[test]
-        fn numbers_read_back(n: u64, s: i64, f: f64, b: bool) {
+        fn numbers_read_back(n: u64, s: i64, f: f64, g in any::<u32>().prop_map(f32::from_bits), b: bool) {
             prop_assert_eq!(Value::parse(Type::Uint64, &Value::Uint64(n).text().unwrap()), Ok(Value::Uint64(n)));
             prop_assert_eq!(Value::parse(Type::Sint64, &Value::Sint64(s).text().unwrap()), Ok(Value::Sint64(s)));
             prop_assert_eq!(Value::parse(Type::Boolean, &Value::Boolean(b).text().unwrap()), Ok(Value::Boolean(b)));
-            if f.is_finite() {
-                prop_assert_eq!(Value::parse(Type::Real64, &Value::Real64(f).text().unwrap()), Ok(Value::Real64(f)));
+            prop_assert_eq!(Value::parse(Type::Real64, &Value::Real64(f).text().unwrap()), Ok(Value::Real64(f)));
+            if !g.is_nan() {
+                prop_assert_eq!(Value::parse(Type::Real32, &Value::Real32(g).text().unwrap()), Ok(Value::Real32(g)));
             }
         }
 

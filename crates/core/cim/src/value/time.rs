@@ -1,12 +1,23 @@
 //! Points in time and durations as text: XML Schema `dateTime` and `duration` (XML Schema 2, 3.2.6 and 3.2.7),
-//! and the 25-character CIM form (DSP0004 5.2.4).
+//! and the 25-character CIM form (DSP0004 5.2.4, [`cim`]).
+//!
+//! Points in time are those of the years 0 to 9999 on the clock of their own zone.
+
+pub mod cim;
+
+pub use cim::{PartialTime, print_cim};
 
 use super::Value;
 use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone};
 
 const SECOND: u64 = 1_000_000;
 const DAY: u64 = 86_400 * SECOND;
+const MINUTE: i64 = 60_000_000;
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+const FIRST: DateTime = DateTime::constant(0, 1, 1, 0, 0, 0, 0);
+const LAST: DateTime = DateTime::constant(9999, 12, 31, 23, 59, 59, 999_999_000);
+/// The widest zone that XML Schema has, in minutes.
+const WIDEST_ZONE: u16 = 14 * 60;
 
 /// Reads any of the three forms; a `dateTime` without a zone is UTC.
 pub fn parse(text: &str) -> Option<Value> {
@@ -14,7 +25,7 @@ pub fn parse(text: &str) -> Option<Value> {
         return parse_duration(text).map(Value::Interval);
     }
     if text.len() == 25 && text.as_bytes().get(14) == Some(&b'.') {
-        return parse_cim(text);
+        return cim::parse(text);
     }
     let (civil, offset_minutes) = match text.strip_suffix('Z') {
         Some(civil) => (civil, 0),
@@ -23,27 +34,24 @@ pub fn parse(text: &str) -> Option<Value> {
             _ => (text, 0),
         },
     };
-    // jiff also reads week dates, zones in brackets and more: only the schema's alphabet may pass.
-    if !civil.contains('T') || !civil.bytes().all(|b| b.is_ascii_digit() || b"-:.T".contains(&b)) {
+    // jiff also reads signed years, week dates, zones in brackets and more: only the schema's alphabet may pass.
+    let alphabet = civil.bytes().all(|b| b.is_ascii_digit() || b"-:.T".contains(&b));
+    if !civil.starts_with(|c: char| c.is_ascii_digit()) || !civil.contains('T') || !alphabet {
         return None;
     }
     point(civil.parse().ok()?, offset_minutes)
 }
 
-/// The `dateTime` of a point in time, the fraction only where there is one.
+/// The `dateTime` of a point in time, the fraction only where there is one. In UTC where its zone is wider than
+/// XML Schema knows; outside the years 0 to 9999 the nearest that is inside.
 pub fn print(micros: i64, offset_minutes: i16) -> String {
-    let offset = Offset::from_seconds(i32::from(offset_minutes) * 60).unwrap_or(Offset::UTC);
-    let edge = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-    let at = jiff::Timestamp::from_microsecond(micros)
-        .unwrap_or(edge)
-        .to_zoned(TimeZone::fixed(offset))
-        .datetime();
-    let minutes = offset.seconds() / 60;
-    match minutes {
+    let offset = if offset_minutes.unsigned_abs() > WIDEST_ZONE { 0 } else { offset_minutes };
+    let at = local(micros, offset);
+    match offset {
         0 => format!("{at}Z"),
         _ => {
-            let sign = if minutes < 0 { '-' } else { '+' };
-            format!("{at}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+            let sign = if offset < 0 { '-' } else { '+' };
+            format!("{at}{sign}{:02}:{:02}", offset.abs() / 60, offset.abs() % 60)
         }
     }
 }
@@ -75,40 +83,18 @@ pub fn print_duration(micros: u64) -> String {
     text + "S"
 }
 
-/// `20240501102030.123456+120`, or as an interval `00000001020304.000000:000`; unknown digits (`*`) count as 0.
-fn parse_cim(text: &str) -> Option<Value> {
-    let text = text.replace('*', "0");
-    let number = |from: usize, to: usize| -> Option<u64> {
-        let part = text.get(from..to)?;
-        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
-    };
-    let fraction = number(15, 21)?;
-    let clock = (number(8, 10)?, number(10, 12)?, number(12, 14)?);
-    if text.get(21..) == Some(":000") {
-        let seconds = number(0, 8)? * 86_400 + clock.0 * 3600 + clock.1 * 60 + clock.2;
-        return Some(Value::Interval(seconds * SECOND + fraction));
-    }
-    let sign = match text.get(21..22)? {
-        "+" => 1,
-        "-" => -1,
-        _ => return None,
-    };
-    let civil = DateTime::new(
-        number(0, 4)?.try_into().ok()?,
-        number(4, 6)?.try_into().ok()?,
-        number(6, 8)?.try_into().ok()?,
-        clock.0.try_into().ok()?,
-        clock.1.try_into().ok()?,
-        clock.2.try_into().ok()?,
-        i32::try_from(fraction * 1000).ok()?,
-    );
-    point(civil.ok()?, sign * i16::try_from(number(22, 25)?).ok()?)
+/// The point in time at which a clock with that offset shows `civil`.
+fn point(civil: DateTime, offset_minutes: i16) -> Option<Value> {
+    let micros = i64::try_from(civil.duration_since(EPOCH).as_micros()).ok()?;
+    Some(Value::Datetime { micros: micros - i64::from(offset_minutes) * MINUTE, offset_minutes })
 }
 
-fn point(civil: DateTime, offset_minutes: i16) -> Option<Value> {
-    let offset = Offset::from_seconds(i32::from(offset_minutes) * 60).ok()?;
-    let micros = offset.to_timestamp(civil).ok()?.as_microsecond();
-    Some(Value::Datetime { micros, offset_minutes })
+/// What a clock with that offset shows then.
+fn local(micros: i64, offset_minutes: i16) -> DateTime {
+    let shown = micros.saturating_add(i64::from(offset_minutes) * MINUTE);
+    let edge = if micros < 0 { FIRST } else { LAST };
+    let at = EPOCH.checked_add(jiff::SignedDuration::from_micros(shown)).unwrap_or(edge);
+    at.clamp(FIRST, LAST)
 }
 
 fn parse_zone(zone: &str) -> Option<i16> {
@@ -116,7 +102,7 @@ fn parse_zone(zone: &str) -> Option<i16> {
     let two =
         |t: &str| (t.len() == 2 && t.bytes().all(|b| b.is_ascii_digit())).then(|| t.parse::<i16>().ok())?;
     let (hours, minutes) = (two(hours)?, two(minutes)?);
-    if hours > 14 || minutes > 59 {
+    if minutes > 59 || (hours * 60 + minutes).unsigned_abs() > WIDEST_ZONE {
         return None;
     }
     Some(if zone.starts_with('-') { -(hours * 60 + minutes) } else { hours * 60 + minutes })
@@ -149,6 +135,9 @@ fn units(mut text: &str, known: &[(char, u64)]) -> Option<u64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    pub(super) const YEAR_0: i64 = -62_167_219_200_000_000;
+    pub(super) const YEAR_10000: i64 = 253_402_300_800_000_000;
 
     #[test]
     fn the_durations_that_clients_send() {
@@ -192,13 +181,29 @@ mod tests {
         assert_eq!(parse("20240501102030.123456+120"), Some(moment.clone()));
         assert_eq!(moment.text().as_deref(), Some("2024-05-01T10:20:30.123456+02:00"));
         assert_eq!(print(1_714_551_630_000_000, 0), "2024-05-01T08:20:30Z");
-        assert_eq!(parse("00000001020304.000000:000"), Some(Value::Interval(93_784 * SECOND)));
         assert_eq!(print_duration(93_784 * SECOND + 500_000), "P1DT2H3M4.5S");
+    }
+
+    #[test]
+    fn the_years_0_to_9999_and_no_others() {
+        for text in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00+14:00"] {
+            assert_eq!(parse(text).unwrap().text().as_deref(), Some(text));
+        }
+        for text in ["-000001-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "2024-02-30T00:00:00Z", "2024-05-01"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        assert_eq!(parse("2024-05-01T00:00:00+14:01"), None);
+        assert_eq!(print(i64::MIN, 0), "0000-01-01T00:00:00Z");
+        assert_eq!(print(i64::MAX, i16::MAX), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(print(0, 900), "1970-01-01T00:00:00Z");
+        assert_eq!(print(0, i16::MIN), "1970-01-01T00:00:00Z");
     }
 
     proptest! {
         #[test]
-        fn moments_read_back(micros in -60_000_000_000_000_000i64..250_000_000_000_000_000, offset in -840i16..=840) {
+        fn moments_read_back(micros in YEAR_0..YEAR_10000, offset in -840i16..=840) {
+            let micros = micros - i64::from(offset) * MINUTE;
             prop_assert_eq!(parse(&print(micros, offset)), Some(Value::Datetime { micros, offset_minutes: offset }));
         }
 

@@ -1,6 +1,8 @@
 //! The headers of a request (DSP0226 5 and 6, MS-WSMV 3.1.4.1).
 
-use super::{Input, Limits};
+use super::options::Options;
+use super::{Fragment, Input, Limits};
+use crate::eventing::EVENTING;
 use crate::names::{ADDRESSING, ANONYMOUS, SOAP, WSMAN, WSMV};
 use crate::{Fault, Subcode, names, read};
 use openrdms_cim::value::time;
@@ -16,12 +18,9 @@ pub(super) const MAX_MESSAGE_ID: usize = 1024;
 /// Most selectors: no class has nearly as many keys.
 const MAX_SELECTORS: usize = 64;
 
-/// Options that are obeyed, so that a client may insist on them; of all others it cannot be sure.
-const OBEYED: [&str; 2] = ["ExpectedUser", "ExpectedState"];
-
 /// Headers that are known, by namespace. What is not looked at is harmless to pass over: session and
 /// operation ids (MS-WSMV 3.1.4.1.39), languages, and the estimate of a total.
-const KNOWN: [(&str, &[&str]); 3] = [
+const KNOWN: [(&str, &[&str]); 4] = [
     (ADDRESSING, &["Action", "To", "MessageID", "ReplyTo", "FaultTo", "From", "RelatesTo"]),
     (
         WSMAN,
@@ -36,6 +35,7 @@ const KNOWN: [(&str, &[&str]); 3] = [
             "RequestTotalItemsCountEstimate",
         ],
     ),
+    (EVENTING, &["Identifier"]),
     (WSMV, &["DataLocale", "SessionId", "OperationID", "SequenceId", "ActivityId"]),
 ];
 
@@ -48,9 +48,11 @@ pub(super) struct Header {
     pub(super) resource_uri: Option<String>,
     pub(super) namespace: Option<String>,
     pub(super) selectors: Selectors,
-    pub(super) options: Vec<(String, String)>,
+    pub(super) options: Options,
     pub(super) timeout: Option<Duration>,
     pub(super) max_envelope: usize,
+    pub(super) wants_total: bool,
+    pub(super) fragment: Option<Fragment>,
 }
 
 /// Refuses headers that have to be understood and are not, that come twice, or ask for what is not offered.
@@ -83,12 +85,8 @@ pub(super) fn check<'a>(header: Node<'a, 'a>) -> Result<(), Fault> {
                     Fault::new(Subcode::UnsupportedFeature, "the language cannot be chosen").detail("Locale")
                 );
             }
-            "FragmentTransfer" if must => {
-                return Err(Fault::new(Subcode::UnsupportedFeature, "fragments are not offered")
-                    .detail("FragmentLevelAccess"));
-            }
             // Passed over it would give the whole for a part (MS-WSMV 3.1.4.1.18).
-            "FragmentTransfer" => return Err(invalid(name, "has to be understood")),
+            "FragmentTransfer" if !must => return Err(invalid(name, "has to be understood")),
             _ => {}
         }
     }
@@ -117,9 +115,11 @@ impl Header {
             resource_uri: read::child_text(header, WSMAN, "ResourceURI"),
             namespace,
             selectors,
-            options: options(header)?,
+            options: Options::read(header)?,
             timeout: timeout(header)?,
             max_envelope: max_envelope(header, limits)?,
+            wants_total: read::child(header, WSMAN, "RequestTotalItemsCountEstimate").is_some(),
+            fragment: read::child(header, WSMAN, "FragmentTransfer").map(Fragment::read).transpose()?,
         })
     }
 }
@@ -149,22 +149,6 @@ fn selectors<'a>(header: Node<'a, 'a>) -> Result<(Option<String>, Selectors), Fa
     Ok((namespace, list))
 }
 
-fn options<'a>(header: Node<'a, 'a>) -> Result<Vec<(String, String)>, Fault> {
-    let set = read::child(header, WSMAN, "OptionSet");
-    let mut list = Vec::new();
-    for node in set.into_iter().flat_map(read::children).filter(|n| n.has_tag_name((WSMAN, "Option"))) {
-        let name = node.attribute("Name").unwrap_or_default().trim();
-        let name = ["wmi:", "wmiarray:"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-        let must = read::flag(node.attribute("MustComply")) || read::flag(node.attribute("mustComply"));
-        if must && !OBEYED.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            return Err(Fault::new(Subcode::InvalidOptions, format!("option {name} is not offered"))
-                .detail("NotSupported"));
-        }
-        list.push((name.to_owned(), read::text(node)));
-    }
-    Ok(list)
-}
-
 fn timeout<'a>(header: Node<'a, 'a>) -> Result<Option<Duration>, Fault> {
     let Some(text) = read::child_text(header, WSMAN, "OperationTimeout") else { return Ok(None) };
     match time::parse_duration(&text) {
@@ -177,8 +161,11 @@ fn max_envelope<'a>(header: Node<'a, 'a>, limits: &Limits) -> Result<usize, Faul
     let Some(text) = read::child_text(header, WSMAN, "MaxEnvelopeSize") else {
         return Ok(limits.max_envelope);
     };
-    let size: u64 = text.parse().map_err(|_| invalid("MaxEnvelopeSize", "is not a number"))?;
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(invalid("MaxEnvelopeSize", "is not a number"));
+    }
+    // As long as it likes (xs:positiveInteger): what fits no number is more than enough.
+    let size = text.parse().unwrap_or(usize::MAX);
     if size < MIN_ENVELOPE {
         let reason = format!("MaxEnvelopeSize is less than {MIN_ENVELOPE}");
         return Err(Fault::new(Subcode::EncodingLimit, reason).detail("MinimumEnvelopeLimit"));

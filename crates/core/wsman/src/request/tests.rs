@@ -68,14 +68,19 @@ fn openwsman_enumerates_and_pulls_by_the_wmi_uri() {
     assert_eq!(request.max_envelope, LIMITS.max_envelope);
     let resource = request.resource.unwrap();
     assert_eq!((resource.family, resource.namespace.as_str()), (Family::Wmi, "root/cimv2/rdms"));
-    let Operation::Enumerate { optimize: false, max_elements: None, mode: Mode::Object, filter: None } =
-        request.operation
+    let Operation::Enumerate {
+        optimize: false,
+        max_elements: None,
+        mode: Mode::Object,
+        filter: None,
+        expires: None,
+    } = request.operation
     else {
         panic!("{:?}", request.operation)
     };
     let pull = "<n:Pull><n:EnumerationContext> uuid:7 </n:EnumerationContext><n:MaxElements>20</n:MaxElements></n:Pull>";
     let request = parse(&envelope(&headers(names::PULL, WMI_URI, ""), pull));
-    let Operation::Pull { context, max_elements: Some(20) } = request.operation else { panic!() };
+    let Operation::Pull { context, max_elements: Some(20), .. } = request.operation else { panic!() };
     assert_eq!(context, "uuid:7");
 }
 
@@ -127,7 +132,13 @@ fn powershell_sends_many_headers_and_types_its_parameters() {
 
     let enumerate = r"<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>32000</w:MaxElements>
         <w:EnumerationMode>EnumerateObjectAndEPR</w:EnumerationMode></n:Enumerate>";
-    let request = parse(&envelope(&headers(names::ENUMERATE, CIM_URI, more), enumerate));
+    let insisting = envelope(&headers(names::ENUMERATE, CIM_URI, more), enumerate);
+    assert_eq!(
+        refused(&insisting),
+        (Some("InvalidOptions"), Some("NotSupported")),
+        "a list has no such option"
+    );
+    let request = parse(&insisting.replace(r#" MustComply="true""#, ""));
     let Operation::Enumerate { optimize: true, max_elements: Some(32_000), mode: Mode::ObjectAndEpr, .. } =
         request.operation
     else {
@@ -179,7 +190,8 @@ fn headers_that_have_to_be_understood() {
     assert_eq!(refused_with(r#"<w:Locale s:mustUnderstand="true"/>"#), unsupported("Locale"));
     assert_eq!(refused_with(r#"<p:DataLocale s:mustUnderstand="true"/>"#), unsupported("Locale"));
     let fragment = r#"<w:FragmentTransfer s:mustUnderstand="true">SessionId</w:FragmentTransfer>"#;
-    assert_eq!(refused_with(fragment), unsupported("FragmentLevelAccess"));
+    let of_a_listing = envelope(&headers(names::ENUMERATE, WMI_URI, fragment), "<n:Enumerate/>");
+    assert_eq!(refused(&of_a_listing), unsupported("FragmentLevelAccess"));
     let fragment = fragment.replace("true", "false");
     assert_eq!(refused_with(&fragment), (Some("InvalidMessageInformationHeader"), None));
     let good = r#"<p:New/><New xmlns="urn:x" s:mustUnderstand="false"/><w:RequestTotalItemsCountEstimate/>"#;
@@ -234,8 +246,8 @@ fn selectors_options_and_filters_that_cannot_be() {
         refused(&envelope(&headers(names::ENUMERATE, WMI_URI, ""), &body)).0
     };
     for filter in [
-        r#"<w:Filter Dialect="http://schemas.microsoft.com/wbem/wsman/1/WQL">select * from C</w:Filter>"#,
-        r#"<n:Filter Dialect="http://schemas.dmtf.org/wbem/cql/1/dsp0202.pdf">SELECT * FROM C</n:Filter>"#,
+        r#"<w:Filter Dialect="http://www.w3.org/TR/1999/REC-xpath-19991116">/a</w:Filter>"#,
+        r#"<w:Filter Dialect="http://schemas.dmtf.org/wbem/wsman/1/cimbinding/associationFilter"/>"#,
         "<w:Filter>x</w:Filter>",
     ] {
         assert_eq!(enumerate(filter), Some("FilterDialectRequestedUnavailable"));
@@ -253,8 +265,7 @@ fn selectors_options_and_filters_that_cannot_be() {
 fn actions_and_bodies_that_do_not_fit() {
     let act = |action: &str, body: &str| refused(&envelope(&headers(action, WMI_URI, ""), body)).0;
     for action in [
-        "http://schemas.xmlsoap.org/ws/2004/09/transfer/Put",
-        "http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe",
+        "http://schemas.xmlsoap.org/ws/2004/09/mex/GetMetadata/Request",
         "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/rdms/Other/Disconnect",
         "Disconnect",
         "é",
@@ -265,6 +276,121 @@ fn actions_and_bodies_that_do_not_fit() {
     assert_eq!(act(names::PULL, "<n:Pull/>"), Some("InvalidEnumerationContext"));
     let empty = "<n:Release><n:EnumerationContext/></n:Release>";
     assert_eq!(act(names::RELEASE, empty), Some("InvalidEnumerationContext"));
+}
+
+#[test]
+fn queries_come_in_either_filter_element_and_dialect() {
+    for (filter, expected) in [
+        (
+            r#"<w:Filter Dialect="HTTP://schemas.microsoft.com/wbem/wsman/1/wql"> select * from C</w:Filter>"#,
+            Filter::Wql(" select * from C".into()),
+        ),
+        (
+            r#"<n:Filter Dialect="http://schemas.dmtf.org/wbem/cql/1/dsp0202.pdf">SELECT A FROM C</n:Filter>"#,
+            Filter::Cql("SELECT A FROM C".into()),
+        ),
+    ] {
+        let body = format!("<n:Enumerate>{filter}</n:Enumerate>");
+        let request = parse(&envelope(&headers(names::ENUMERATE, names::ALL_CLASSES, ""), &body));
+        let Operation::Enumerate { filter, .. } = request.operation else { panic!() };
+        assert_eq!(filter, Some(expected));
+    }
+}
+
+#[test]
+fn lifetimes_and_limits_of_listings() {
+    let enumerate = |expires: &str| {
+        let body = format!("<n:Enumerate><n:Expires>{expires}</n:Expires></n:Enumerate>");
+        envelope(&headers(names::ENUMERATE, WMI_URI, "<w:RequestTotalItemsCountEstimate/>"), &body)
+    };
+    for (text, expected) in
+        [(" PT10M ", Expiry::In(Duration::from_secs(600))), ("1970-01-01T00:00:01Z", Expiry::At(1_000_000))]
+    {
+        let request = parse(&enumerate(text));
+        assert!(request.wants_total);
+        let Operation::Enumerate { expires, .. } = request.operation else { panic!() };
+        assert_eq!(expires, Some(expected));
+    }
+    for text in ["", "PT0S", "-PT1S", "soon"] {
+        assert_eq!(refused(&enumerate(text)).0, Some("InvalidExpirationTime"), "{text}");
+    }
+    let pull = |more: &str| {
+        let body = format!("<n:Pull><n:EnumerationContext>uuid:1</n:EnumerationContext>{more}</n:Pull>");
+        envelope(&headers(names::PULL, WMI_URI, ""), &body)
+    };
+    let request = parse(&pull("<n:MaxTime>PT5S</n:MaxTime><n:MaxCharacters>9000</n:MaxCharacters>"));
+    let Operation::Pull { max_elements: None, max_characters: Some(9000), max_time: Some(time), .. } =
+        request.operation
+    else {
+        panic!()
+    };
+    assert_eq!(time, Duration::from_secs(5));
+    for bad in [
+        "<n:MaxTime>5</n:MaxTime>",
+        "<n:MaxCharacters>0</n:MaxCharacters>",
+        "<n:MaxElements>-1</n:MaxElements>",
+    ] {
+        assert_eq!(refused(&pull(bad)).0, Some("SchemaValidationError"), "{bad}");
+    }
+    let context = "<n:EnumerationContext>uuid:1</n:EnumerationContext>";
+    let renew = format!("<n:Renew>{context}<n:Expires>PT1M</n:Expires></n:Renew>");
+    let request = parse(&envelope(&headers(names::RENEW, WMI_URI, ""), &renew));
+    assert!(matches!(request.operation, Operation::Renew { expires: Some(Expiry::In(_)), .. }));
+    let status = format!("<n:GetStatus>{context}</n:GetStatus>");
+    let request = parse(&envelope(&headers(names::GET_STATUS, WMI_URI, ""), &status));
+    assert!(matches!(request.operation, Operation::Status { context } if context == "uuid:1"));
+}
+
+#[test]
+fn changes_carry_an_instance_or_a_fragment() {
+    let xsi = names::XSI;
+    let instance = format!(
+        r#"<q:Win32_VirtualDesktopSession xmlns:q="{CIM_URI}" xmlns:xsi="{xsi}"><q:A>1</q:A><q:B xsi:nil="true"/>
+        <q:D xsi:nil="true">edited</q:D><q:E>x</q:E><q:E>y</q:E></q:Win32_VirtualDesktopSession>"#
+    );
+    let text = |t: &str| Input::Text(t.into());
+    let all = [
+        ("A".to_owned(), text("1")),
+        ("B".into(), Input::Null),
+        ("D".into(), text("edited")),
+        ("E".into(), text("x")),
+        ("E".into(), text("y")),
+    ];
+    let request = parse(&envelope(&headers(names::PUT, CIM_URI, ""), &instance));
+    assert!(matches!(&request.operation, Operation::Put { properties } if *properties == all));
+    let request = parse(&envelope(&headers(names::CREATE, CIM_URI, ""), &instance));
+    assert!(matches!(&request.operation, Operation::Create { properties } if *properties == all));
+
+    let fragment = |path: &str, body: &str| {
+        let header = format!(r#"<w:FragmentTransfer s:mustUnderstand="true">{path}</w:FragmentTransfer>"#);
+        envelope(&headers(names::PUT, CIM_URI, &header), &format!("<w:XmlFragment>{body}</w:XmlFragment>"))
+    };
+    for (path, body) in
+        [("A", r#"<q:A xmlns:q="u">2</q:A>"#), (" p:A/text() ", "2"), ("/p:C/p:A", "<A>2</A>")]
+    {
+        let request = parse(&fragment(path, body));
+        assert_eq!(request.fragment.map(|f| f.property).as_deref(), Some("A"));
+        assert!(
+            matches!(&request.operation, Operation::Put { properties } if *properties == [("A".into(), text("2"))])
+        );
+    }
+    let invalid = |detail| (Some("InvalidRepresentation"), Some(detail));
+    assert_eq!(refused(&fragment("A", "<B>2</B>")), invalid("InvalidFragment"));
+    assert_eq!(refused(&fragment("A/B/C", "<B>2</B>")), invalid("InvalidFragment"));
+    assert_eq!(refused(&envelope(&headers(names::PUT, CIM_URI, ""), "")), invalid("MissingValues"));
+    assert_eq!(refused(&envelope(&headers(names::CREATE, CIM_URI, ""), "<C/>")), invalid("InvalidNamespace"));
+    let dialect =
+        fragment("A", "<A/>").replace("<w:FragmentTransfer", r#"<w:FragmentTransfer Dialect="urn:x""#);
+    assert_eq!(refused(&dialect).0, Some("FragmentDialectNotSupported"));
+
+    let declarations = "http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/*";
+    let header = r#"<w:FragmentTransfer s:mustUnderstand="true">Name</w:FragmentTransfer>"#;
+    let of_a_declaration = envelope(&headers(names::GET, declarations, header), "");
+    assert_eq!(refused(&of_a_declaration), (Some("UnsupportedFeature"), Some("FragmentLevelAccess")));
+    assert_eq!(
+        refused(&envelope(&headers(names::PUT, declarations, ""), &instance)).0,
+        Some("ActionNotSupported")
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A service with as many sessions as asked for, and two people who know their passwords.
 
+use crate::notes::{self, Notes};
 use async_trait::async_trait;
 use openrdms_cim::{
     CimError, CimService, Enumeration, Instance, Kind, Limits, Listing, MethodResult, ObjectPath, Params,
@@ -21,6 +22,7 @@ pub(crate) type Call = (String, String, String, Params, Vec<(String, String)>);
 
 pub(crate) struct Fake {
     repository: Repository,
+    pub(crate) notes: Notes,
     sessions: u32,
     pub(crate) calls: Mutex<Vec<Call>>,
     /// Holds methods up until it is opened.
@@ -46,9 +48,10 @@ impl Fake {
         repository
             .load(NAMESPACE, include_str!("../../../../../schema/RDManagement.mof"))
             .expect("the schema is good");
+        let notes = Notes::load(&mut repository);
         let gate = tokio::sync::Semaphore::new(1000);
         let entered = tokio::sync::Semaphore::new(0);
-        Arc::new(Self { repository, sessions, calls: Mutex::default(), gate, entered })
+        Arc::new(Self { repository, notes, sessions, calls: Mutex::default(), gate, entered })
     }
 
     fn session(&self, id: u32) -> Instance {
@@ -79,9 +82,7 @@ impl CimService for Fake {
     ) -> Result<Listing, CimError> {
         let after: u32 = after.map_or(0, |a| a.parse().expect("the cursor comes back as it was given"));
         let keep = |i: &Instance| {
-            what.equals
-                .iter()
-                .all(|(name, text)| i.get(name).text().unwrap_or_default().eq_ignore_ascii_case(text))
+            what.condition.as_ref().is_none_or(|condition| condition.holds(i, &self.repository).is_true())
         };
         let mut all =
             (after + 1..=self.sessions).map(|id| (id, self.session(id))).filter(|(_, i)| keep(i)).peekable();
@@ -97,10 +98,44 @@ impl CimService for Fake {
     }
 
     async fn get(&self, _who: &Principal, path: &ObjectPath) -> Result<Instance, CimError> {
+        if path.namespace == notes::NAMESPACE {
+            return self.notes.get(path);
+        }
         let id = path.key("SessionId").and_then(Value::as_int).and_then(|id| u32::try_from(id).ok());
         id.filter(|id| (1..=self.sessions).contains(id))
             .map(|id| self.session(id))
             .ok_or_else(|| CimError::new(WmiCode::WBEM_E_NOT_FOUND, "no such session"))
+    }
+
+    async fn create(
+        &self,
+        _who: &Principal,
+        class: &ObjectPath,
+        properties: Params,
+    ) -> Result<ObjectPath, CimError> {
+        if class.namespace != notes::NAMESPACE {
+            return Err(openrdms_cim::service::not_capable(&class.class, "made"));
+        }
+        self.notes.create(class, properties)
+    }
+
+    async fn put(
+        &self,
+        _who: &Principal,
+        path: &ObjectPath,
+        properties: Params,
+    ) -> Result<Instance, CimError> {
+        if path.namespace != notes::NAMESPACE {
+            return Err(openrdms_cim::service::not_capable(&path.class, "changed"));
+        }
+        self.notes.put(path, properties)
+    }
+
+    async fn delete(&self, _who: &Principal, path: &ObjectPath) -> Result<(), CimError> {
+        if path.namespace != notes::NAMESPACE {
+            return Err(openrdms_cim::service::not_capable(&path.class, "removed"));
+        }
+        self.notes.delete(path)
     }
 
     async fn invoke(

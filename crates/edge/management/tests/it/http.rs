@@ -131,6 +131,84 @@ async fn old_and_careful_clients_are_served() {
 }
 
 #[tokio::test]
+async fn a_client_of_http_1_0_may_keep_its_connection() {
+    let server = Running::plain(1).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let body = identify();
+    let head = format!(
+        "POST /wsman HTTP/1.0\r\n{}Connection: keep-alive\r\nContent-Length: {}\r\n\r\n",
+        basic(ROOT),
+        body.len()
+    );
+    for _ in 0..3 {
+        let reply = exchange(&mut stream, &[head.as_bytes(), &body].concat()).await;
+        assert_eq!((reply.status, reply.header("connection")), (200, Some("keep-alive")));
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_not_asked_for_in_vain() {
+    let config = Config { max_request: 10_000, ..Config::default() };
+    let server = Running::start(Fake::new(1), config, None).await;
+    let wrong = basic("LAB\\root:wrong");
+    for (who, expect, length, status) in [
+        (basic(ROOT), "100-continue", 10_001, 413),
+        (String::new(), "100-continue", 100, 401),
+        (wrong, "100-Continue", 100, 401),
+        (basic(ROOT), "something", 100, 417),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "POST /wsman HTTP/1.1\r\nHost: x\r\n{who}Expect: {expect}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let reply = exchange(&mut stream, head.as_bytes()).await;
+        assert_eq!((reply.status, reply.header("connection")), (status, Some("close")), "not 100: {head}");
+        assert_eq!(reply.header("www-authenticate").is_some(), status == 401);
+        assert!(receive(&mut stream).await.is_none(), "the body was never sent: the connection cannot go on");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_request_of_somebody_proved_is_granted() {
+    let server = Running::plain(1).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let reply = exchange(&mut stream, &post("/wsman", &basic(ROOT), b"")).await;
+    assert_eq!((reply.status, reply.body.len()), (200, 0));
+    assert_eq!(exchange(&mut stream, &post("/wsman", "", b"")).await.status, 401);
+    assert_eq!(exchange(&mut stream, &post("/wsman", &basic(ROOT), &identify())).await.status, 200);
+}
+
+/// Head and body in two writes cost a client that acknowledges late 40 ms. One write arrives in one read.
+#[tokio::test]
+async fn a_reply_comes_in_one_piece() {
+    let known = certificate();
+    let tls = Tls::new(server_config(&known));
+    let secured = Running::start(Fake::new(20), Config::default(), Some(tls)).await;
+    let server = Running::plain(20).await;
+    let request = post("/wsman", &basic(ROOT), crate::wsman::enumerate(100).as_bytes());
+    let mut plain = TcpStream::connect(server.address).await.unwrap();
+    let mut secure = connect(&secured, &known).await.unwrap();
+    for _ in 0..200 {
+        assert!(piece(&mut plain, &request).await);
+        assert!(piece(&mut secure, &request).await);
+    }
+}
+
+/// Whether the whole reply is in the first read.
+async fn piece<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
+    stream: &mut S,
+    request: &[u8],
+) -> bool {
+    use tokio::io::AsyncReadExt;
+    stream.write_all(request).await.unwrap();
+    let mut bytes = vec![0; 64 * 1024];
+    let got = stream.read(&mut bytes).await.unwrap();
+    let text = String::from_utf8_lossy(bytes.get(..got).unwrap()).into_owned();
+    assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+    text.ends_with("</s:Envelope>")
+}
+
+#[tokio::test]
 async fn connections_over_the_limit_wait_for_room() {
     let config = Config { max_connections: 1, ..Config::default() };
     let server = Running::start(Fake::new(1), config, None).await;

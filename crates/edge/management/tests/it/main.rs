@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside of what clippy takes for one")]
 
+mod events;
 mod fake;
 mod http;
+mod notes;
+mod operations;
 mod pypsrp;
 mod raw;
 mod wsman;

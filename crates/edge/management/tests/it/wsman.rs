@@ -2,7 +2,7 @@
 
 use crate::fake::{CLASS, Fake, NAMESPACE, Running};
 use crate::raw::{ANNA, ROOT, Reply, basic, exchange, post};
-use openrdms_cim::{CimError, Enumeration, Kind, Listing, ObjectPath, Params, Value, WmiCode};
+use openrdms_cim::{CimError, Condition, Enumeration, Kind, Listing, ObjectPath, Params, Value, WmiCode};
 use openrdms_management::Config;
 use openrdms_wsman::Charset;
 use openrdms_wsman::client::{Answer, AnswerError, Call, read};
@@ -22,7 +22,7 @@ fn session(id: u32) -> ObjectPath {
 }
 
 pub(crate) fn enumerate(max: usize) -> String {
-    call(&[]).enumerate(&Enumeration { class: class(), equals: vec![] }, max)
+    call(&[]).enumerate(&Enumeration { class: class(), condition: None }, max)
 }
 
 pub(crate) fn invoke(id: u32, method: &str, params: &[(&str, &str)]) -> String {
@@ -76,7 +76,7 @@ async fn a_long_listing_comes_whole_in_batches() {
 async fn a_reply_fits_into_the_clients_envelope() {
     let server = Running::plain(300).await;
     let small = Call { max_envelope: 8192, ..call(&[]) };
-    let what = Enumeration { class: class(), equals: vec![] };
+    let what = Enumeration { class: class(), condition: None };
     let mut body = small.enumerate(&what, 200);
     let mut all = Vec::new();
     loop {
@@ -94,9 +94,9 @@ async fn a_reply_fits_into_the_clients_envelope() {
 #[tokio::test]
 async fn equality_filters_are_passed_on() {
     let server = Running::plain(5).await;
-    let what = Enumeration { class: class(), equals: vec![("connectstate".into(), "4".into())] };
+    let what = Enumeration { class: class(), condition: Some(Condition::equal("connectstate", "4")) };
     assert_eq!(ids(&listing(&server, &call(&[]).enumerate(&what, 10)).await), [1, 3, 5]);
-    let what = Enumeration { class: class(), equals: vec![("Nothing".into(), "4".into())] };
+    let what = Enumeration { class: class(), condition: Some(Condition::equal("Nothing", "4")) };
     let error = refused(&server, ROOT, &call(&[]).enumerate(&what, 10)).await;
     assert_eq!(error.code, WmiCode::WBEM_E_INVALID_QUERY);
 }
@@ -226,7 +226,7 @@ async fn the_end_of_a_powershell_operation_is_heard_in_silence() {
 #[tokio::test]
 async fn what_is_not_understood_is_a_fault_too() {
     let server = Running::plain(1).await;
-    for body in ["", "<a/>", "--Encrypted Boundary"] {
+    for body in [" ", "<a/>", "--Encrypted Boundary"] {
         assert_eq!(refused(&server, ROOT, body).await.code, WmiCode::WBEM_E_INVALID_PARAMETER);
     }
 }

@@ -132,7 +132,8 @@ fn opened(descriptor: &str, directory: &Path) -> Option<String> {
 
 fn path_of(descriptor: &str) -> Vec<u8> {
     let (_, path) = descriptor.split_once('<').unwrap_or_default();
-    decode(path.trim_end_matches('>'))
+    // behind it may stand that the file is deleted, as temporary ones are
+    decode(path.split_once('>').map_or(path, |(path, _)| path))
 }
 
 fn inside(path: &[u8], directory: &Path) -> Option<String> {

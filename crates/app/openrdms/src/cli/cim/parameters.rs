@@ -1,0 +1,106 @@
+//! Parameters of a method as people type them.
+
+use crate::cli::Failure;
+use openrdms_cim::{Method, ObjectPath, Parameter, Params, Type, Value};
+use std::io::Read as _;
+
+/// A file longer than this is no parameter.
+const MOST: u64 = 1 << 20;
+
+/// `NAME=VALUE`s, each with the type that the method declares.
+pub(super) fn read(method: &Method, given: &[String]) -> Result<Params, Failure> {
+    let mut params = Params::default();
+    for text in given {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| Failure::usage(format!("'{text}' is not a parameter: write NAME=VALUE")))?;
+        let declared = method.parameter(name).filter(|p| p.is_in()).ok_or_else(|| {
+            let known: Vec<&str> =
+                method.parameters.iter().filter(|p| p.is_in()).map(|p| p.name.as_str()).collect();
+            let known = if known.is_empty() {
+                "it takes none".to_owned()
+            } else {
+                format!("it takes {}", known.join(", "))
+            };
+            Failure::usage(format!("{} has no parameter '{name}'; {known}", method.name))
+        })?;
+        let value = typed(declared, &contents(value)?)?;
+        match (params.0.iter_mut().find(|(name, _)| *name == declared.name), value) {
+            (None, value) if declared.array => {
+                params.0.push((declared.name.clone(), Value::Array(vec![value])))
+            }
+            (None, value) => params.0.push((declared.name.clone(), value)),
+            (Some((_, Value::Array(items))), value) if declared.array => items.push(value),
+            (Some(_), _) => {
+                return Err(Failure::usage(format!("'{name}' is given twice, and it is no array")));
+            }
+        }
+    }
+    Ok(params)
+}
+
+/// `@FILE`, `@-`, `@@text`, or the text itself.
+fn contents(value: &str) -> Result<String, Failure> {
+    let Some(source) = value.strip_prefix('@') else { return Ok(value.to_owned()) };
+    if source.starts_with('@') {
+        return Ok(source.to_owned());
+    }
+    let mut text = String::new();
+    let read = match source {
+        "-" => std::io::stdin().lock().take(MOST).read_to_string(&mut text),
+        path => std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)),
+    };
+    read.map_err(|error| Failure::usage(format!("{source} cannot be read: {error}")))?;
+    // The end of a line belongs to the file, not to what is in it.
+    text.truncate(text.strip_suffix('\n').map_or(text.len(), |text| text.trim_end_matches('\r').len()));
+    Ok(text)
+}
+
+fn typed(declared: &Parameter, text: &str) -> Result<Value, Failure> {
+    let value = match declared.ty {
+        Type::Reference => ObjectPath::parse(text).ok().map(|path| Value::Reference(Box::new(path))),
+        ty => Value::parse(ty, text).ok(),
+    };
+    value.ok_or_else(|| Failure::usage(format!("{} is a {}", declared.name, declared.ty.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openrdms_cim::Repository;
+
+    fn read_all(given: &[&str]) -> Result<Params, Failure> {
+        let mut repository = Repository::default();
+        let mof = r#"class C { uint32 Do([in] string Text, [in] uint32 Number, [in] string Many[], [out] string Made); };"#;
+        repository.load("n", mof).unwrap();
+        let given: Vec<String> = given.iter().map(|text| (*text).to_owned()).collect();
+        read(repository.class("n", "C").unwrap().method("Do").unwrap(), &given)
+    }
+
+    #[test]
+    fn parameters_have_their_declared_types_and_spelling() {
+        let read = read_all(&["text=a=b", "NUMBER=7", "Many=x", "many=y"]).unwrap();
+        let expected =
+            Params::default().with("Text", "a=b").with("Number", 7u32).with("Many", vec!["x", "y"]);
+        assert_eq!(read, expected);
+        assert_eq!(read_all(&["Many="]).unwrap(), Params::default().with("Many", vec![""]));
+    }
+
+    #[test]
+    fn a_value_may_come_from_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("text");
+        std::fs::write(&path, "secret\n").unwrap();
+        let from_file = format!("Text=@{}", path.display());
+        assert_eq!(read_all(&[&from_file]).unwrap(), Params::default().with("Text", "secret"));
+        assert_eq!(read_all(&["Text=@@home"]).unwrap(), Params::default().with("Text", "@home"));
+        assert_eq!(read_all(&["Text=@/nowhere/at all"]).unwrap_err().exit, 2);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_a_usage_error() {
+        for wrong in [&["Text"][..], &["None=1"], &["Number=x"], &["Number=1", "Number=2"], &["Made=x"]] {
+            assert_eq!(read_all(wrong).unwrap_err().exit, 2, "{wrong:?}");
+        }
+    }
+}

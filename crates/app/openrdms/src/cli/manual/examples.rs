@@ -1,0 +1,124 @@
+//! Examples, by command. A test reads each; the end-to-end tests run them.
+
+type Examples = &'static [&'static str];
+
+/// The examples of a command such as `session list`.
+pub(super) fn of(path: &str) -> Examples {
+    ALL.iter().find(|(of, _)| *of == path).map_or(&[], |(_, lines)| lines)
+}
+
+pub(super) const ALL: &[(&str, Examples)] = &[
+    ("serve", &["openrdms serve", "openrdms serve --data-dir /srv/openrdms"]),
+    (
+        "session list",
+        &[
+            "openrdms session list",
+            "openrdms session list --state disconnected --in-state-for 2h -o wide",
+            "openrdms session list --columns user,state,ClientAddress",
+            "openrdms -o csv session list > sessions.csv",
+        ],
+    ),
+    (
+        "session watch",
+        &["openrdms session watch", "openrdms -o json session watch --user alice | jq -r .Change"],
+    ),
+    ("session show", &["openrdms session show 17", "openrdms -o json session show --user alice"]),
+    (
+        "session disconnect",
+        &[
+            "openrdms session disconnect 17",
+            "openrdms session disconnect desk 17 --expect-user alice --force",
+            "openrdms session disconnect --collection pool1 --all --dry-run",
+        ],
+    ),
+    (
+        "session logoff",
+        &[
+            "openrdms session logoff --user alice",
+            "openrdms session logoff --state disconnected --in-state-for 2d --all -f",
+        ],
+    ),
+    ("session message", &["openrdms session message --all --text 'Please save your work by noon.'"]),
+    ("session forget", &["openrdms session forget --host desk2 --state lost --all"]),
+    (
+        "collection create",
+        &[
+            "openrdms collection create pool1 --size 4",
+            "openrdms collection create lab --name 'The lab' --user alice --idle-limit 30m",
+        ],
+    ),
+    ("collection list", &["openrdms collection list"]),
+    ("collection show", &["openrdms collection show pool1"]),
+    (
+        "collection limits",
+        &["openrdms collection limits pool1", "openrdms collection limits pool1 --disconnected-limit 2d"],
+    ),
+    ("collection delete", &["openrdms collection delete lab --force"]),
+    ("desktop list", &["openrdms desktop list --collection pool1"]),
+    ("host list", &["openrdms host list"]),
+    ("host drain", &["openrdms host drain desk"]),
+    ("host undrain", &["openrdms host undrain desk"]),
+    ("node list", &["openrdms node list"]),
+    ("node drain", &["openrdms node drain 7b7c2a0e-5a1f-4a51-9a39-2f3a5b1f8c11"]),
+    ("node undrain", &["openrdms node undrain 7b7c2a0e-5a1f-4a51-9a39-2f3a5b1f8c11"]),
+    (
+        "user add",
+        &["openrdms user add alice", "openrdms user add admin --role admin --password-stdin < password"],
+    ),
+    ("user list", &["openrdms user list"]),
+    ("user passwd", &["openrdms user passwd alice"]),
+    ("user delete", &["openrdms user delete alice"]),
+    (
+        "audit",
+        &[
+            "openrdms audit",
+            "openrdms audit --since 7d --action logoff --actor admin",
+            "openrdms -o json audit --since 2026-05-01T08:00:00Z --limit 0",
+        ],
+    ),
+    ("cim classes", &["openrdms cim classes", "openrdms cim classes root/cimv2/rdms"]),
+    ("cim class", &["openrdms cim class Win32_VirtualDesktopSession -n root/cimv2/rdms"]),
+    (
+        "cim get",
+        &[
+            "openrdms cim get 'OpenRDMS_Collection.Alias=\"pool1\"'",
+            "openrdms cim get 'OpenRDMS_User.DomainName=\"OPENRDMS\",UserName=\"alice\"'",
+        ],
+    ),
+    (
+        "cim query",
+        &[
+            "openrdms cim query \"SELECT Uid FROM OpenRDMS_Session WHERE State = 'Lost'\"",
+            "openrdms -o json cim query 'SELECT * FROM OpenRDMS_Host'",
+        ],
+    ),
+    (
+        "cim watch",
+        &[
+            "openrdms cim watch \"SELECT * FROM __InstanceDeletionEvent WITHIN 5 WHERE TargetInstance ISA 'OpenRDMS_Session'\"",
+        ],
+    ),
+    (
+        "cim invoke",
+        &[
+            "openrdms cim invoke 'OpenRDMS_Host.Name=\"desk\"' Drain --force",
+            "openrdms cim invoke OpenRDMS_User AddUser UserName=bob Password=@password -f",
+        ],
+    ),
+    ("cim mof", &["openrdms cim mof OpenRDMS_Session"]),
+    ("context list", &["openrdms context list"]),
+    ("context current", &["openrdms context current"]),
+    ("context use", &["openrdms context use farm", "openrdms context use local"]),
+    (
+        "context add",
+        &[
+            "openrdms context add farm --server https://desk.example.org --username ann",
+            "openrdms context add lab --server https://192.0.2.7 --password-file lab.secret",
+        ],
+    ),
+    ("context remove", &["openrdms context remove farm"]),
+    ("context distrust", &["openrdms context distrust desk.example.org:5986"]),
+    ("config check", &["openrdms config check", "openrdms --config new.toml config check"]),
+    ("config show", &["openrdms config show"]),
+    ("completion", &["openrdms completion bash > /etc/bash_completion.d/openrdms"]),
+];

@@ -1,0 +1,156 @@
+//! `openrdms session watch`: the sessions that there are, then every change.
+
+use super::{CLASS, COLUMNS, Failure, Narrow, rows};
+use crate::cli::args::session::Watched;
+use crate::cli::output::{Column, Output, Printer, remark, second};
+use crate::cli::remote::{OURS, Remote};
+use crate::cli::watch::{self, Seen, Watch};
+use openrdms_cim::wql::Condition;
+use openrdms_cim::{Instance, Value};
+
+const TIME: Column = Column::made("TIME", &["Time"], |i| second(i.get("Time")));
+
+const CHANGE: Column = Column::new("CHANGE", &["Change"]).at_least(8);
+
+/// As wide as it may become: the first sessions do not tell.
+fn roomy(column: Column) -> Column {
+    match column.heading() {
+        "STATE" => column.at_least("Disconnected".len()),
+        "IDLE" | "AGE" | "IN STATE" => column.at_least("59m59s".len()),
+        "COLLECTION" | "USER" | "HOST" => column.at_least(10),
+        "ID" => column.at_least(4),
+        _ => column,
+    }
+}
+
+pub(super) async fn run(watched: &Watched, remote: &Remote, output: &Output) -> Result<(), Failure> {
+    // Subscribed before it is listed: what happens between is told.
+    let query = query(watched);
+    let watch = Watch::begin(remote, OURS, &query).await?;
+    let columns: Vec<Column> = [TIME, CHANGE].into_iter().chain(COLUMNS.iter().copied().map(roomy)).collect();
+    let mut class = remote.class(CLASS).cloned();
+    if let (Some(class), Some(session)) = (&mut class, remote.class(CLASS)) {
+        // The two that a session itself does not have.
+        for name in ["Change", "Time"] {
+            let like = session.property("State").cloned();
+            class.properties.extend(like.map(|p| openrdms_cim::Property { name: name.to_owned(), ..p }));
+        }
+    }
+    let mut printer = output.endless(&columns, class.as_ref())?;
+    list(watched, remote, &mut printer).await?;
+    watch
+        .run(async |seen| match seen {
+            Seen::Events(events) => {
+                let told: Vec<Instance> = events.iter().filter_map(|event| change(event, watched)).collect();
+                if told.is_empty() { Ok(()) } else { printer.batch(&told) }
+            }
+            Seen::Gap => {
+                remark("openrdms: some changes were missed; this is how it is now")?;
+                list(watched, remote, &mut printer).await
+            }
+        })
+        .await
+}
+
+/// What there is.
+async fn list(watched: &Watched, remote: &Remote, printer: &mut Printer) -> Result<(), Failure> {
+    let narrow = Narrow {
+        user: watched.user.clone(),
+        host: watched.host.clone(),
+        collection: watched.collection.clone(),
+        state: watched.state.clone(),
+        ..Narrow::default()
+    };
+    let mut rows = rows(&narrow, remote);
+    while let Some(batch) = rows.next().await? {
+        let listed: Vec<Instance> = batch.iter().map(|s| told("Listed", s.get("AsOf").clone(), s)).collect();
+        printer.batch(&listed)?;
+    }
+    Ok(())
+}
+
+/// What never changes of a session is asked of the service; its state is looked at here, before and after.
+fn query(watched: &Watched) -> String {
+    let (domain, user) = match watched.user.as_deref().map(|user| user.split_once('\\').ok_or(user)) {
+        None => (None, None),
+        Some(Ok((domain, user))) => (Some(domain), Some(user)),
+        Some(Err(user)) => (None, Some(user)),
+    };
+    let equals = [
+        ("UserName", user),
+        ("DomainName", domain),
+        ("HostName", watched.host.as_deref()),
+        ("CollectionAlias", watched.collection.as_deref()),
+    ];
+    let mut query =
+        format!("SELECT * FROM __InstanceOperationEvent WITHIN 1 WHERE TargetInstance ISA '{CLASS}'");
+    for (name, value) in equals.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        query += &format!(" AND TargetInstance.{}", Condition::equal(name, value));
+    }
+    query
+}
+
+/// The change that an event tells of; `None` where it is about a state that nobody asked for.
+fn change(event: &Instance, watched: &Watched) -> Option<Instance> {
+    let Value::Object(target) = event.get("TargetInstance") else { return None };
+    let is_in = |session: &Instance| {
+        let state = session.get("State").as_str().unwrap_or_default();
+        watched.state.as_deref().is_none_or(|wanted| state.eq_ignore_ascii_case(wanted))
+    };
+    let was_in = match event.get("PreviousInstance") {
+        Value::Object(previous) => is_in(previous),
+        _ => false,
+    };
+    if !(is_in(target) || was_in) {
+        return None;
+    }
+    let word = match event.class.as_str() {
+        "__InstanceCreationEvent" => "Created",
+        "__InstanceModificationEvent" => "Modified",
+        "__InstanceDeletionEvent" => "Deleted",
+        other => other,
+    };
+    Some(told(word, watch::time(event), target))
+}
+
+fn told(word: &str, time: Value, session: &Instance) -> Instance {
+    session.clone().with("Change", word).with("Time", time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openrdms_cim::wql::Select;
+
+    fn watched() -> Watched {
+        Watched { user: None, host: None, collection: None, state: None }
+    }
+
+    #[test]
+    fn whatever_a_name_holds_the_query_is_one() {
+        let hostile = r#"it's "x" \ y' OR 1=1"#;
+        let watched =
+            Watched { user: Some(hostile.replace('\\', "/")), host: Some(hostile.to_owned()), ..watched() };
+        let select = Select::parse(&query(&watched)).expect("it parses");
+        assert!(select.to_string().contains("OR 1=1"), "within a text");
+        assert_eq!(Select::parse(&select.to_string()).map(|s| s.to_string()), Ok(select.to_string()));
+    }
+
+    #[test]
+    fn a_state_is_watched_from_both_sides() {
+        let session = |state: &str| {
+            let it = Instance { class: CLASS.into(), namespace: OURS.into(), properties: Vec::new() };
+            Value::Object(Box::new(it.with("State", state)))
+        };
+        let event = Instance {
+            class: "__InstanceModificationEvent".into(),
+            namespace: OURS.into(),
+            properties: vec![],
+        }
+        .with("TargetInstance", session("Disconnected"))
+        .with("PreviousInstance", session("Active"));
+        let of = |state: &str| change(&event, &Watched { state: Some(state.to_owned()), ..watched() });
+        assert_eq!(of("active").map(|c| c.get("Change").clone()), Some(Value::from("Modified")));
+        assert!(of("Disconnected").is_some() && of("Lost").is_none());
+    }
+}
