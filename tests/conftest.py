@@ -100,11 +100,15 @@ class Desk:
         )
 
     def rdesktop(
-        self, user: str, password: str | None = None, size: tuple[int, int] = (1024, 768)
+        self,
+        user: str,
+        password: str | None = None,
+        size: tuple[int, int] = (1024, 768),
+        address: str | None = None,
     ) -> Rdesktop:
         screen, logs = self._place(size)
         password = self.server.passwords[user] if password is None else password
-        return self._stack.enter_context(Rdesktop(self.server.rdp, user, password, screen, logs))
+        return self._stack.enter_context(Rdesktop(address or self.server.rdp, user, password, screen, logs))
 
 
 @pytest.fixture

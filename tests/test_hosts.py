@@ -53,8 +53,33 @@ def test_a_drained_host_takes_no_new_users_and_lets_the_others_come_back(server,
     server.wait_state("bob", "Active")
 
 
+def test_a_drained_node_takes_no_new_users_and_lets_the_others_come_back(server, desk):
+    client = desk.freerdp("alice")
+    pid = Terminal(server, client, "alice").shell_pid()
+    (node,) = server.json("node", "list")
+    assert (node["HostName"], node["State"]) == (host(server)["Name"], "Up")
+    server.cli("node", "drain", node["Id"])
+    try:
+        # it stays so through a restart
+        server.stop()
+        server.start()
+        (drained,) = server.json("node", "list")
+        assert (drained["Id"], drained["State"]) == (node["Id"], "Drained")
+        assert host(server)["State"] == "Up"
+        refused = desk.freerdp("bob")
+        assert refused.refused()[0] != 0
+        assert server.session_of("bob") is None
+        client.wait_end()
+        assert Terminal(server, desk.freerdp("alice"), "alice").shell_pid() == pid
+    finally:
+        server.cli("node", "undrain", node["Id"])
+    desk.freerdp("bob").desktop()
+    server.wait_state("bob", "Active")
+
+
 def test_what_is_not_there_is_not_drained(server):
-    assert server.run("host", "drain", "nowhere").returncode == NOT_FOUND
+    for what in ("host", "node"):
+        assert server.run(what, "drain", "nowhere").returncode == NOT_FOUND
 
 
 def test_a_killed_service_has_its_host_at_once_when_it_is_started_again(server, desk):

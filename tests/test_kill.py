@@ -169,6 +169,16 @@ def test_the_service_during_a_start(server, desk):
     work(server, desk, "carol")
 
 
+def test_what_a_killed_service_had_only_begun_to_write_is_removed_by_the_next(server, desk):
+    _, session, desktop = work(server, desk)
+    kill_service(server)
+    for draft in ("current.new", "rsakeys.draft"):
+        (server.data_dir / "desktops" / desktop.name / draft).write_text("{")
+    server.start()
+    assert truth.drafts(server.data_dir) == []
+    comes_back(server, desk, session, desktop)
+
+
 def agree(server):
     listed = {s["DesktopName"]: s["UserName"] for s in server.json("session", "list")}
     return listed == {d.name: d.user for d in truth.desktops(server.data_dir).values()}

@@ -7,6 +7,7 @@ for TLS; with a certificate of another kind rdesktop 1.9 crashes at that in abou
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.certificates import make, settings
+from support.link import Link
 from support.server import leave
 from support.terminal import GREEN, Terminal
 
@@ -54,3 +55,14 @@ def test_from_freerdp_to_rdesktop_and_back(server, desk):
     terminal = Terminal(server, desk.freerdp("alice", security="nla"), "alice")
     terminal.wait_painted(GREEN)
     assert terminal.shell_pid() == pid
+
+
+def test_it_ends_when_its_network_fails(server, desk):
+    """Given a cookie it would come back by itself without its password, be refused, and hang."""
+    with Link(server.rdp) as link:
+        client = desk.rdesktop("alice", address=link.address)
+        client.desktop()
+        server.wait_state("alice", "Active")
+        link.cut()
+        assert client.wait_end() != 0
+    server.wait_state("alice", "Disconnected")

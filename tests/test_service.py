@@ -1,6 +1,17 @@
 """The service itself: it may stop and start while people work."""
 
+import contextlib
+import os
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
 from support import processes
+from support.clients import FreeRdp
+from support.negotiate import CHOSEN, TLS, certificate, connect, negotiate
+from support.screen import Screen
+from support.server import Server, make_data_dir, remove
 from support.terminal import GREEN, Terminal
 
 
@@ -37,3 +48,56 @@ def test_a_desktop_that_ends_while_the_service_is_down_is_no_session_afterwards(
     server.start()
     server.wait_no_session("alice")
     Terminal(server, desk.freerdp("alice"), "alice")
+
+
+def open_in(pids: Iterable[int]) -> set[str]:
+    """What processes have open."""
+    descriptors = [fd for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    found = set()
+    for descriptor in descriptors:
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(descriptor))
+    return found
+
+
+def test_who_connects_to_a_door_that_is_held_open_waits_for_the_next_start(tmp_path):
+    data_dir = make_data_dir()
+    server = Server(data_dir, tmp_path)
+    try:
+        with contextlib.ExitStack() as stack:
+            for name in ("rdp", "https"):
+                server.held[name] = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=8))
+            stack.enter_context(server)
+            address = "127.0.0.1:%d" % server.held["rdp"].getsockname()[1]
+            assert server.rdp == address
+            assert server.ready["wsman_https"].endswith(":%d/wsman" % server.held["https"].getsockname()[1])
+            assert certificate(address)
+
+            # no desktop gets hold of a door
+            server.add_user("alice")
+            server.add_collection("pool", 1)
+            screen = stack.enter_context(Screen(tmp_path, (640, 480)))
+            client = FreeRdp(server.rdp, "alice", server.passwords["alice"], screen, tmp_path)
+            stack.enter_context(client).desktop()
+            doors = {f"socket:[{os.fstat(door.fileno()).st_ino}]" for door in server.held.values()}
+            assert doors & open_in([server.process.pid]) == doors
+            assert not doors & open_in(p.pid for p in processes.of_desktops(data_dir, "alice"))
+
+            assert server.stop() == 0
+            with connect(address) as waiting:
+                server.start()
+                assert negotiate(waiting, TLS) == (CHOSEN, TLS)
+    finally:
+        remove(data_dir)
+
+
+def test_a_held_door_of_an_unknown_name_is_refused(tmp_path):
+    data_dir = make_data_dir()
+    server = Server(data_dir, tmp_path)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            server.held["rpd"] = door
+            with pytest.raises(AssertionError, match="a listener 'rpd' was passed"):
+                server.start()
+    finally:
+        remove(data_dir)

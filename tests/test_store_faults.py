@@ -15,101 +15,41 @@ import pytest
 from support import processes, wait
 from support.management import ACTIVE, WSManFaultError
 from support.server import Server, make_data_dir, remove
+from support.store_faults import DATABASE, FAULTS, DiskFull, Fault, Impossible, mounted
 from support.terminal import Terminal
 
 WBEM_E_NOT_AVAILABLE = 0x80041009
 # A caller hears within seconds: a turn for the write before, one for its own, the same for the audit record.
 LIMIT = 6.0
-DATABASE = "openrdms.sqlite"
 
 
 @contextlib.contextmanager
-def mounted(size: str) -> Iterator[Path]:
-    """A small file system. Where none can be mounted, the test is skipped with the reason."""
-    where = Path(tempfile.mkdtemp(prefix="openrdms-store-", dir="/tmp"))
+def skipped_where_impossible() -> Iterator[None]:
     try:
-        options = f"size={size},mode=700"
-        made = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "openrdms-test", where], capture_output=True, text=True
-        )
-        if made.returncode != 0:
-            pytest.skip(f"a file system cannot be mounted here: {made.stderr.strip()}")
-        try:
-            yield where
-        finally:
-            subprocess.run(["umount", where], check=True)
-    finally:
-        where.rmdir()
+        yield
+    except Impossible as why:
+        pytest.skip(f"this fault cannot be made here: {why}")
 
 
-class Fault:
-    """Something that keeps the store from being written, until it is over."""
-
-    def __init__(self, store: Path):
-        self.store = store
-
-    def begin(self) -> None:
-        raise NotImplementedError
-
-    def end(self) -> None:
-        raise NotImplementedError
-
-
-class DiskFull(Fault):
-    def begin(self) -> None:
-        with (self.store / "filler").open("wb", buffering=0) as filler:
-            for chunk in (1 << 20, 4096):
-                with contextlib.suppress(OSError):
-                    while filler.write(bytes(chunk)):
-                        pass
-
-    def end(self) -> None:
-        (self.store / "filler").unlink()
-
-
-class Locked(Fault):
-    def begin(self) -> None:
-        self.other = sqlite3.connect(self.store / DATABASE, isolation_level=None, timeout=30)
-        self.other.execute("BEGIN EXCLUSIVE")
-
-    def end(self) -> None:
-        self.other.execute("ROLLBACK")
-        self.other.close()
-
-
-class ReadOnly(Fault):
-    """As a file system that turned read-only after an error: also what is open cannot be written any more."""
-
-    def files(self) -> list[Path]:
-        return [self.store / DATABASE, self.store / f"{DATABASE}-wal"]
-
-    def begin(self) -> None:
-        probe = self.store / "probe"
-        with probe.open("wb", buffering=0) as already_open:
-            made = subprocess.run(["chattr", "+i", probe], capture_output=True, text=True)
-            try:
-                already_open.write(b"x")
-                held = True
-            except OSError:
-                held = False
-        subprocess.run(["chattr", "-i", probe], capture_output=True)
-        probe.unlink()
-        if made.returncode != 0 or held:
-            pytest.skip(f"open files cannot be made read-only here: {made.stderr.strip() or 'no effect'}")
-        subprocess.run(["chattr", "+i", *self.files()], check=True)
-
-    def end(self) -> None:
-        subprocess.run(["chattr", "-i", *self.files()], check=True)
-
-
-@pytest.fixture(params=[DiskFull, Locked, ReadOnly], ids=["full", "locked", "read-only"])
+@pytest.fixture(params=FAULTS.values(), ids=FAULTS.keys())
 def fault(request) -> Iterator[Fault]:
     with contextlib.ExitStack() as stack:
-        if request.param is DiskFull:
-            yield DiskFull(stack.enter_context(mounted("16m")))
-        else:
-            directory = tempfile.TemporaryDirectory(prefix="openrdms-store-", dir="/tmp")
-            yield request.param(Path(stack.enter_context(directory)))
+        with skipped_where_impossible():
+            if request.param is DiskFull:
+                where = mounted("16m")
+            else:
+                where = tempfile.TemporaryDirectory(prefix="openrdms-store-", dir="/tmp")
+            fault = request.param(Path(stack.enter_context(where)))
+            fault.try_out()
+        yield fault
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    with contextlib.ExitStack() as stack:
+        with skipped_where_impossible():
+            store = stack.enter_context(mounted("16m"))
+        yield store
 
 
 @pytest.fixture
@@ -208,20 +148,19 @@ def start_says(server: Server) -> str:
     return str(refused.value).rsplit("Error:", 1)[-1]
 
 
-def test_a_store_on_a_read_only_file_system_is_refused_with_the_reason(tmp_path):
+def test_a_store_on_a_read_only_file_system_is_refused_with_the_reason(small_disk, tmp_path):
     data_dir = make_data_dir()
     try:
-        with mounted("16m") as store:
-            (data_dir / DATABASE).symlink_to(store / DATABASE)
-            with Server(data_dir, tmp_path) as server:
-                server.add_user("alice")
-                assert server.stop() == 0
-                subprocess.run(["mount", "-o", "remount,ro", store], check=True)
-                said = start_says(server)
-                assert "opening the store" in said and DATABASE in said and "ead-only" in said, said
-                subprocess.run(["mount", "-o", "remount,rw", store], check=True)
-                server.start()
-                assert [u["UserName"] for u in server.json("user", "list")] == ["alice"]
+        (data_dir / DATABASE).symlink_to(small_disk / DATABASE)
+        with Server(data_dir, tmp_path) as server:
+            server.add_user("alice")
+            assert server.stop() == 0
+            subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+            said = start_says(server)
+            assert "opening the store" in said and DATABASE in said and "ead-only" in said, said
+            subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+            server.start()
+            assert [u["UserName"] for u in server.json("user", "list")] == ["alice"]
     finally:
         remove(data_dir)
 

@@ -8,7 +8,8 @@ use rustls::crypto::{self, CryptoProvider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
+    StreamOwned,
 };
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -33,7 +34,8 @@ impl Client {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let address: SocketAddr = authority.parse().context("the url has to name an address and a port")?;
         let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-        let pin = Pin { certificate: CertificateDer::from_pem_file(certificate)?, provider: provider.clone() };
+        let pin =
+            Pin { certificate: CertificateDer::from_pem_file(certificate)?, provider: provider.clone() };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()

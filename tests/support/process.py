@@ -22,6 +22,7 @@ class Process:
         log: Path,
         environment: Mapping[str, str] | None = None,
         text: str | None = None,
+        pass_fds: tuple[int, ...] = (),
     ):
         self.name = name
         self.log_file = log
@@ -34,6 +35,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         if text is not None:
             self._child.stdin.write(text.encode())

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -37,8 +39,15 @@ def make_data_dir(where: Path = Path("/tmp")) -> Path:
 class Server:
     """`openrdms serve`. Leaving the `with` logs every desktop off, stops it and looks that nothing is left."""
 
-    def __init__(self, data_dir: Path, logs: Path, settings: dict[str, str] | None = None):
+    def __init__(
+        self,
+        data_dir: Path,
+        logs: Path,
+        settings: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+    ):
         self.data_dir = data_dir
+        self.prefix = prefix
         self.logs = logs
         self.settings = {
             "OPENRDMS_RDP_LISTEN": "127.0.0.1:0",
@@ -46,6 +55,8 @@ class Server:
             "OPENRDMS_MANAGEMENT_HTTPS": "127.0.0.1:0",
             **(settings or {}),
         }
+        # Doors that are held open for the service, by name, as systemd does it.
+        self.held: dict[str, socket.socket] = {}
         self.passwords: dict[str, str] = {}
         self.process: Process | None = None
         self.ready: dict[str, str] = {}
@@ -60,8 +71,16 @@ class Server:
     def start(self, limit: float = 30.0) -> None:
         ready_file = self.data_dir / "ready.json"
         ready_file.unlink(missing_ok=True)
-        command = [openrdms(), "serve", "--data-dir", self.data_dir, "--ready-file", ready_file]
-        self.process = Process("openrdms serve", command, self.logs / "server.log", self.settings)
+        command = [*self.prefix, openrdms(), "serve", "--data-dir", self.data_dir, "--ready-file", ready_file]
+        held = tuple(door.fileno() for door in self.held.values())
+        if held:
+            # a shell's own process is the service's, so it can say whom they are for
+            moved = " ".join(f"{number}<&{fd}-" for number, fd in enumerate(held, 3))
+            names = ":".join(self.held)
+            said = f"LISTEN_PID=$$ LISTEN_FDS={len(held)} LISTEN_FDNAMES={names}"
+            command = ["bash", "-c", f'{said} exec "$@" {moved}', "bash", *command]
+        log = self.logs / "server.log"
+        self.process = Process("openrdms serve", command, log, self.settings, pass_fds=held)
 
         def is_ready() -> bool:
             assert self.process.exit_code is None, f"openrdms serve ended:\n{self.process.log}"
@@ -145,6 +164,11 @@ class Server:
 
     def wait_no_session(self, user: str, limit: float = 20.0) -> None:
         wait.until(f"{user} has no session", lambda: self.session_of(user) is None, limit)
+
+    def arrivals(self, user: str) -> list[str]:
+        """How the clients of a user have come, oldest first: `Person`, or `Automatic` with a cookie."""
+        proved = [line for line in self.process.log.splitlines() if "a user is proved" in line]
+        return [re.search(r"arrival=(\w+)", line)[1] for line in proved if f"\\{user} " in line]
 
     def log_everybody_off(self) -> None:
         for session in self.json("session", "list"):

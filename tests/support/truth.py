@@ -111,9 +111,17 @@ def descriptors(pid: int) -> int:
 
 def history(data_dir: Path) -> list[dict]:
     """Every session that ever was, in the order of their ids, as the store's file has it."""
+    return _rows(data_dir, "SELECT row FROM session ORDER BY session_id")
+
+
+def audit(data_dir: Path) -> list[dict]:
+    """The audit trail, oldest first, as the store's file has it."""
+    return _rows(data_dir, "SELECT row FROM audit ORDER BY id")
+
+
+def _rows(data_dir: Path, query: str) -> list[dict]:
     with contextlib.closing(sqlite3.connect(f"file:{data_dir}/openrdms.sqlite?mode=ro", uri=True)) as store:
-        rows = store.execute("SELECT row FROM session ORDER BY session_id").fetchall()
-    return [json.loads(row) for (row,) in rows]
+        return [json.loads(row) for (row,) in store.execute(query)]
 
 
 def state(data_dir: Path, uid: str) -> dict:

@@ -1,7 +1,7 @@
 //! Answers, as our own client reads them from a server that may be anybody's.
 
-use crate::world::{self, NS};
 use crate::bounded;
+use crate::world::{self, NS};
 use openrdms_cim::mof::{self, print};
 use openrdms_cim::wql::Projection;
 use openrdms_cim::{Enumeration, Instance, ObjectPath, Repository, Value};
@@ -44,7 +44,9 @@ fn measure(value: &Value, count: &mut usize, text: &mut usize) {
     match value {
         Value::String(string) => *text += string.len(),
         Value::Array(items) => items.iter().for_each(|item| measure(item, count, text)),
-        Value::Object(instance) => instance.properties.iter().for_each(|(_, value)| measure(value, count, text)),
+        Value::Object(instance) => {
+            instance.properties.iter().for_each(|(_, value)| measure(value, count, text))
+        }
         Value::Reference(path) => path.keys.iter().for_each(|(_, value)| measure(value, count, text)),
         _ => {}
     }

@@ -22,7 +22,8 @@ pub fn cim_xml(bytes: &[u8]) {
 }
 
 fn is_declared(repository: &Repository, class: &Class) {
-    let request = world::request(&world::call().declaration(&ObjectPath::class(&class.namespace, &class.name)));
+    let request =
+        world::request(&world::call().declaration(&ObjectPath::class(&class.namespace, &class.name)));
     let found = bind::declaration(&request, repository).expect("it is in the repository");
     assert_eq!(found, class);
     let declaration = reply::declaration(repository, class, bind::detail(&request));

@@ -65,7 +65,9 @@ fn is_told_in_both_forms(value: &Value) {
                 assert!(again.is_some(), "{printed}");
             }
         }
-        Value::Interval(micros) if *micros < LONGEST => assert_eq!(time::parse(&cim).as_ref(), Some(value), "{cim}"),
+        Value::Interval(micros) if *micros < LONGEST => {
+            assert_eq!(time::parse(&cim).as_ref(), Some(value), "{cim}")
+        }
         Value::PartialTime(_) => assert_eq!(time::parse(&cim).as_ref(), Some(value), "{cim}"),
         _ => {}
     }

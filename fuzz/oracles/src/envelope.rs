@@ -4,7 +4,9 @@
 use openrdms_cim::ObjectPath;
 use openrdms_cim::value::time;
 use openrdms_wsman::eventing::{Acknowledged, Delivery, Endpoint, Push, Subscribe};
-use openrdms_wsman::{Charset, Eventing, Expiry, Family, Filter, Fragment, Input, Mode, Operation, Request, names};
+use openrdms_wsman::{
+    Charset, Eventing, Expiry, Family, Filter, Fragment, Input, Mode, Operation, Request, names,
+};
 use std::time::Duration;
 
 const EVENTING: &str = "http://schemas.xmlsoap.org/ws/2004/08/eventing";
@@ -27,9 +29,7 @@ pub(crate) fn write(request: &Request) -> Option<String> {
         ("xsi", names::XSI),
     ];
     let spaces: String = spaces.iter().map(|(prefix, uri)| format!(" xmlns:{prefix}=\"{uri}\"")).collect();
-    Some(format!(
-        "<s:Envelope{spaces}><s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
-    ))
+    Some(format!("<s:Envelope{spaces}><s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>"))
 }
 
 fn header(request: &Request) -> String {
@@ -44,10 +44,15 @@ fn header(request: &Request) -> String {
     }
     if let Some(resource) = &request.resource {
         out += &leaf("w:ResourceURI", &resource.family.uri(&resource.namespace, &resource.class));
-        let selectors = request.selectors.iter().map(|(name, value)| {
-            input("w:Selector", &attribute("Name", name), value)
-        });
-        out += &format!("<w:SelectorSet>{}{}</w:SelectorSet>", selectors.collect::<String>(), namespace(&resource.namespace));
+        let selectors = request
+            .selectors
+            .iter()
+            .map(|(name, value)| input("w:Selector", &attribute("Name", name), value));
+        out += &format!(
+            "<w:SelectorSet>{}{}</w:SelectorSet>",
+            selectors.collect::<String>(),
+            namespace(&resource.namespace)
+        );
     }
     let options = request.options.iter().map(|(name, value)| {
         format!("<w:Option{}>{}</w:Option>", attribute("Name", &format!("wmi:{name}")), escaped(value))
@@ -55,10 +60,15 @@ fn header(request: &Request) -> String {
     out += &format!("<w:OptionSet>{}</w:OptionSet>", options.collect::<String>());
     if let Some(Fragment { path, dialect, .. }) = &request.fragment {
         let dialect = dialect.as_deref().map(|d| attribute("Dialect", d)).unwrap_or_default();
-        out += &format!("<w:FragmentTransfer s:mustUnderstand=\"1\"{dialect}>{}</w:FragmentTransfer>", escaped(path));
+        out += &format!(
+            "<w:FragmentTransfer s:mustUnderstand=\"1\"{dialect}>{}</w:FragmentTransfer>",
+            escaped(path)
+        );
     }
     if let Operation::Eventing(
-        Eventing::Renew { identifier, .. } | Eventing::GetStatus { identifier } | Eventing::Unsubscribe { identifier },
+        Eventing::Renew { identifier, .. }
+        | Eventing::GetStatus { identifier }
+        | Eventing::Unsubscribe { identifier },
     ) = &request.operation
     {
         out += &leaf("e:Identifier", identifier);
@@ -83,7 +93,8 @@ fn body(request: &Request) -> Option<String> {
             };
             let mode = if mode.is_empty() { String::new() } else { leaf("w:EnumerationMode", mode) };
             let filter = filter.as_ref().map(self::filter).unwrap_or_default();
-            let (most, expires) = (number("w:MaxElements", max_elements), self::expires("n:Expires", expires)?);
+            let (most, expires) =
+                (number("w:MaxElements", max_elements), self::expires("n:Expires", expires)?);
             format!("<n:Enumerate>{expires}{optimize}{most}{mode}{filter}</n:Enumerate>")
         }
         Operation::Pull { context, max_elements, max_characters, max_time } => {
@@ -92,7 +103,9 @@ fn body(request: &Request) -> Option<String> {
             about("Pull", context, more)
         }
         Operation::Status { context } => about("GetStatus", context, String::new()),
-        Operation::Renew { context, expires } => about("Renew", context, self::expires("n:Expires", expires)?),
+        Operation::Renew { context, expires } => {
+            about("Renew", context, self::expires("n:Expires", expires)?)
+        }
         Operation::Release { context } => about("Release", context, String::new()),
         Operation::Put { properties } | Operation::Create { properties } => match &request.fragment {
             Some(fragment) => format!("<w:XmlFragment{}", fragment_of(fragment, properties)),
@@ -110,7 +123,9 @@ fn body(request: &Request) -> Option<String> {
 fn fragment_of(fragment: &Fragment, properties: &[(String, Input)]) -> String {
     match properties {
         [(name, Input::Null)] if *name == fragment.property => " xsi:nil=\"true\"/>".to_owned(),
-        [(name, Input::Text(text))] if *name == fragment.property => format!(">{}</w:XmlFragment>", escaped(text)),
+        [(name, Input::Text(text))] if *name == fragment.property => {
+            format!(">{}</w:XmlFragment>", escaped(text))
+        }
         many => format!(">{}</w:XmlFragment>", list(many)),
     }
 }
@@ -130,7 +145,11 @@ fn input(name: &str, attributes: &str, input: &Input) -> String {
 
 fn reference(path: &ObjectPath) -> String {
     let keys = path.keys.iter().map(|(name, value)| {
-        format!("<w:Selector{}>{}</w:Selector>", attribute("Name", name), escaped(value.as_str().unwrap_or_default()))
+        format!(
+            "<w:Selector{}>{}</w:Selector>",
+            attribute("Name", name),
+            escaped(value.as_str().unwrap_or_default())
+        )
     });
     let uri = leaf("w:ResourceURI", &Family::Cim.uri(&path.namespace, &path.class));
     format!(
@@ -173,12 +192,15 @@ fn expires(name: &str, expires: &Option<Expiry>) -> Option<String> {
 
 fn eventing(eventing: &Eventing) -> Option<String> {
     Some(match eventing {
-        Eventing::Renew { expires, .. } => format!("<e:Renew>{}</e:Renew>", self::expires("e:Expires", expires)?),
+        Eventing::Renew { expires, .. } => {
+            format!("<e:Renew>{}</e:Renew>", self::expires("e:Expires", expires)?)
+        }
         Eventing::GetStatus { .. } => "<e:GetStatus/>".to_owned(),
         Eventing::Unsubscribe { .. } => "<e:Unsubscribe/>".to_owned(),
         Eventing::Subscribe(subscribe) => {
             let Subscribe { delivery, filter, expires, heartbeats, bookmark, send_bookmarks } = &**subscribe;
-            let heartbeats = heartbeats.map(|every| leaf("w:Heartbeats", &duration(every))).unwrap_or_default();
+            let heartbeats =
+                heartbeats.map(|every| leaf("w:Heartbeats", &duration(every))).unwrap_or_default();
             let (mode, inside, end_to) = match delivery {
                 Delivery::Pull => (format!("{WSMAN}/Pull"), String::new(), String::new()),
                 Delivery::Push(push) => pushed(push),
@@ -188,7 +210,9 @@ fn eventing(eventing: &Eventing) -> Option<String> {
             if *send_bookmarks {
                 more += "<w:SendBookmarks/>";
             }
-            format!("<e:Subscribe>{end_to}<e:Delivery Mode=\"{mode}\">{heartbeats}{inside}</e:Delivery>{more}</e:Subscribe>")
+            format!(
+                "<e:Subscribe>{end_to}<e:Delivery Mode=\"{mode}\">{heartbeats}{inside}</e:Delivery>{more}</e:Subscribe>"
+            )
         }
     })
 }
@@ -204,10 +228,13 @@ fn pushed(push: &Push) -> (String, String, String) {
     if let Some((total, every)) = retry {
         inside += &format!("<w:ConnectionRetry Total=\"{total}\">{}</w:ConnectionRetry>", duration(*every));
     }
-    inside += &leaf("w:ContentEncoding", match charset {
-        Charset::Utf8 => "UTF-8",
-        Charset::Utf16Le | Charset::Utf16Be => "UTF-16",
-    });
+    inside += &leaf(
+        "w:ContentEncoding",
+        match charset {
+            Charset::Utf8 => "UTF-8",
+            Charset::Utf16Le | Charset::Utf16Be => "UTF-16",
+        },
+    );
     let end_to = end_to.as_ref().map(|to| format!("<e:EndTo>{}</e:EndTo>", endpoint(to))).unwrap_or_default();
     (mode, inside, end_to)
 }
@@ -219,7 +246,8 @@ fn endpoint(endpoint: &Endpoint) -> String {
         "http://www.w3.org/XML/1998/namespace" => leaf(&format!("xml:{name}"), text),
         _ => format!("<r:{name}{}>{}</r:{name}>", attribute("xmlns:r", namespace), escaped(text)),
     });
-    leaf("a:Address", &endpoint.address) + &format!("<a:ReferenceParameters>{}</a:ReferenceParameters>", headers.collect::<String>())
+    leaf("a:Address", &endpoint.address)
+        + &format!("<a:ReferenceParameters>{}</a:ReferenceParameters>", headers.collect::<String>())
 }
 
 fn duration(duration: Duration) -> String {

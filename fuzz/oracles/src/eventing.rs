@@ -4,7 +4,9 @@ use crate::answer::is_no_more;
 use crate::world::{self, NS};
 use openrdms_cim::{Repository, Value};
 use openrdms_wsman::eventing::Bookmark;
-use openrdms_wsman::eventing::client::{Events, read_events, read_renewed, read_subscribed, read_unsubscribed};
+use openrdms_wsman::eventing::client::{
+    Events, read_events, read_renewed, read_subscribed, read_unsubscribed,
+};
 use openrdms_wsman::eventing::reply::is_acknowledged;
 
 /// What is read is no more than what came; a bookmark reads back.

@@ -50,7 +50,11 @@ pub(crate) fn repository() -> &'static Repository {
 /// An instance of the class with everything in it.
 pub(crate) fn thing() -> Instance {
     let class = repository().class(NS, "T_Special").expect("it is declared above");
-    let reference = || Value::Reference(Box::new(ObjectPath::class(NS, "T_Thing").with_key("Name", "o").with_key("Id", 1u32)));
+    let reference = || {
+        Value::Reference(Box::new(
+            ObjectPath::class(NS, "T_Thing").with_key("Name", "o").with_key("Id", 1u32),
+        ))
+    };
     Instance::of(class)
         .with("Name", "a<b>&\"'\r\n\u{e4}")
         .with("Id", 7u32)
@@ -63,7 +67,14 @@ pub(crate) fn thing() -> Instance {
         .with("Letter", Value::Char16(65))
         .with("Big", Value::Sint64(-5_000_000_000))
         .with("Times", Value::Array(vec![Value::Interval(90_000_000), Value::utc(0)]))
-        .with("Inner", Value::Object(Box::new(Instance { class: "T_Thing".into(), namespace: NS.into(), properties: vec![("Name".into(), "inner".into())] })))
+        .with(
+            "Inner",
+            Value::Object(Box::new(Instance {
+                class: "T_Thing".into(),
+                namespace: NS.into(),
+                properties: vec![("Name".into(), "inner".into())],
+            })),
+        )
 }
 
 /// What our own client puts into the headers of its requests.

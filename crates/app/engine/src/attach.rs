@@ -5,9 +5,10 @@ use crate::{Engine, EngineError, now};
 use openrdms_broker::ports::store::NewSession;
 use openrdms_broker::ports::{Admission, AttachRequest, Front, Refusal, StoreError};
 use openrdms_broker::session::DetachReason;
-use openrdms_broker::session::transition::Event;
+use openrdms_broker::session::reconnect::With;
+use openrdms_broker::session::transition::{Denied, Event};
 use openrdms_broker::{
-    Account, AuditRecord, Collection, ConnectionId, Intake, OperatorEvent, Outcome, Route, Session,
+    Account, Arrival, AuditRecord, Collection, ConnectionId, Intake, OperatorEvent, Outcome, Route, Session,
     SessionUid, State,
 };
 use uuid::Uuid;
@@ -18,7 +19,7 @@ const CANDIDATES: u32 = 8;
 /// WBEM_E_ACCESS_DENIED, _NOT_FOUND, _NOT_AVAILABLE, _FAILED: what the audit trail says of a refusal.
 fn code(refusal: Refusal) -> u32 {
     match refusal {
-        Refusal::NotAllowed => 0x8004_1003,
+        Refusal::NotAllowed | Refusal::Automatic(_) => 0x8004_1003,
         Refusal::NotFound => 0x8004_1002,
         Refusal::Unavailable => 0x8004_1009,
         Refusal::NoneFree | Refusal::Ordered(_) => 0x8004_1001,
@@ -137,8 +138,12 @@ impl Engine {
             }
             leg.bind(own.uid);
             let event = Event::Attach(request.connection);
-            return match self.drive_with(own.uid, &event, Some(&request.client)).await {
+            return match self
+                .drive_with(own.uid, &event, With::Client(&request.client, request.arrival))
+                .await
+            {
                 Ok(session) => Ok(Some(session)),
+                Err(EngineError::Denied(Denied::Automatic(reason))) => Err(Refusal::Automatic(reason).into()),
                 Err(EngineError::Denied(_)) => Ok(None), // it ended or is ending: look again
                 Err(error) => Err(error.into()),
             };
@@ -152,6 +157,10 @@ impl Engine {
             }
             return Ok(None);
         }
+        let node = self.inner.config.node;
+        if self.inner.store.node(node).await?.is_some_and(|node| node.intake == Intake::Drained) {
+            return Err(Failed { refusal: Refusal::NoneFree, why: format!("node {node} is drained") });
+        }
         let free = self.inner.store.free_desktops(&collection.alias, host, now(), CANDIDATES).await?;
         if free.is_empty() {
             let known = self.inner.store.host(host.as_str()).await?;
@@ -162,7 +171,8 @@ impl Engine {
                 Some(known) if known.is_up(now()) => {
                     (Refusal::NoneFree, format!("every desktop on host {host} is taken"))
                 }
-                // it is ours to renew, and the store does not take it
+                // the store was away for longer than the lease, and is back just now: it is ours to renew
+                Some(_) | None if self.renew_lease().await.is_ok() => return Ok(None),
                 Some(_) | None => (Refusal::Unavailable, format!("nobody has the lease of host {host} now")),
             };
             return Err(Failed { refusal, why });
@@ -183,7 +193,8 @@ impl Engine {
             match self.insert_session(new, request.connection).await {
                 Ok(session) => {
                     self.tell(OperatorEvent::started(&session, now()));
-                    let client = Some(&request.client);
+                    // a cookie of a session that is over counts for nothing in a new one
+                    let client = With::Client(&request.client, Arrival::Person);
                     return Ok(Some(
                         self.drive_with(session.uid, &Event::Attach(request.connection), client).await?,
                     ));

@@ -3,8 +3,9 @@
 use crate::{Engine, EngineError, now};
 use openrdms_broker::ports::StoreError;
 use openrdms_broker::session::EndReason;
+use openrdms_broker::session::reconnect::{self, With};
 use openrdms_broker::session::transition::{Effect, Event, apply};
-use openrdms_broker::{ClientFacts, OperatorEvent, Session, SessionUid, State};
+use openrdms_broker::{OperatorEvent, Session, SessionUid, State};
 
 /// How often a row may change under us before we give up: each time somebody else has made progress.
 const MAX_STALE: usize = 32;
@@ -12,19 +13,19 @@ const MAX_STALE: usize = 32;
 impl Engine {
     /// Moves a session by an event, and starts the effects once the new state is durable.
     pub(crate) async fn drive(&self, uid: SessionUid, event: &Event) -> Result<Session, EngineError> {
-        self.drive_with(uid, event, None).await
+        self.drive_with(uid, event, With::Nothing).await
     }
 
-    /// The same; `client` becomes the session's client when the event is accepted.
+    /// The same, of an event that brings something along.
     pub(crate) async fn drive_with(
         &self,
         uid: SessionUid,
         event: &Event,
-        client: Option<&ClientFacts>,
+        with: With<'_>,
     ) -> Result<Session, EngineError> {
         for _ in 0..MAX_STALE {
             let session = self.inner.store.session(uid).await?.ok_or(EngineError::NotFound("session"))?;
-            match self.step(&session, event, client).await {
+            match self.step(&session, event, with).await {
                 Err(EngineError::Store(StoreError::Stale)) => {}
                 moved => return moved,
             }
@@ -37,15 +38,17 @@ impl Engine {
         &self,
         session: &Session,
         event: &Event,
-        client: Option<&ClientFacts>,
+        with: With<'_>,
     ) -> Result<Session, EngineError> {
         let (state, effects) = apply(&session.state, event, now())?;
-        let mut next = Session { state, ..session.clone() };
-        if let Some(client) = client {
+        let reconnect = reconnect::after(session, &state, event, with)?;
+        let mut next = Session { state, reconnect, ..session.clone() };
+        if let With::Client(client, _) = with {
             next.client = Some(client.clone());
         }
         next.last_input = self.last_input(session.uid).max(next.last_input);
-        if next.state == session.state && next.client == session.client {
+        let same = next.state == session.state && next.reconnect == session.reconnect;
+        if same && next.client == session.client {
             self.run(session, &effects);
             return Ok(next);
         }

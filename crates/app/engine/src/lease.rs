@@ -17,7 +17,8 @@ use openrdms_broker::ports::StoreError;
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::{
-    Account, CollectionAlias, Desktop, DesktopHandle, Endpoint, Intake, KnownHost, Lease, Session, Timestamp,
+    Account, CollectionAlias, Desktop, DesktopHandle, Endpoint, Intake, KnownHost, KnownNode, Lease, NodeId,
+    Session, Timestamp,
 };
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -59,6 +60,15 @@ impl Engine {
     /// `Store(NotFound)` for a host that was never served.
     pub async fn set_intake(&self, host: &str, intake: Intake) -> Result<KnownHost, EngineError> {
         Ok(self.inner.store.set_intake(host, intake).await?)
+    }
+
+    /// Opens or drains a node. A drained one begins no new sessions for clients that connect to it, on no host; users
+    /// come back to those that are there.
+    ///
+    /// # Errors
+    /// `Store(NotFound)` for a node that never gave its word.
+    pub async fn set_node_intake(&self, node: NodeId, intake: Intake) -> Result<KnownNode, EngineError> {
+        Ok(self.inner.store.set_node_intake(node, intake).await?)
     }
 
     pub(crate) async fn renew_lease(&self) -> Result<(), EngineError> {

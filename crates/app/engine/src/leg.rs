@@ -4,8 +4,9 @@ use crate::{Engine, EngineError, now};
 use openrdms_broker::ports::front::ConnectionEnd;
 use openrdms_broker::ports::{Attached, Attachment, KillSwitch, Refusal, StoreError};
 use openrdms_broker::session::DetachReason;
+use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::Event;
-use openrdms_broker::{ConnectionId, SessionUid, Timestamp};
+use openrdms_broker::{ConnectionId, Cookie, SessionUid, Timestamp};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -64,12 +65,13 @@ impl Leg {
 
 #[async_trait::async_trait]
 impl Attachment for Leg {
-    async fn activated(&mut self) -> Result<Attached, Refusal> {
+    async fn activated(&mut self, cookie: &Cookie) -> Result<Attached, Refusal> {
         let Some(session) = self.session else { return Err(Refusal::NotFound) };
-        match self.engine.drive(session, &Event::Attached(self.connection)).await {
-            Ok(_) => {
+        let event = Event::Attached(self.connection);
+        match self.engine.drive_with(session, &event, With::Cookie(cookie)).await {
+            Ok(session) => {
                 self.engine.inner.connections.activated(self.connection);
-                Ok(Attached)
+                Ok(Attached { session_id: session.session_id })
             }
             Err(error) => {
                 tracing::info!(connection = %self.connection, %error, "connection no longer wanted");

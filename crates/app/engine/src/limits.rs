@@ -8,6 +8,7 @@ use crate::{Engine, EngineError, Expected, now};
 use futures_util::{StreamExt as _, stream};
 use openrdms_broker::limits::{Due, Warning, due};
 use openrdms_broker::ports::{SessionFilter, StoreError};
+use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::session::{Cause, StateName};
 use openrdms_broker::{
@@ -185,7 +186,7 @@ impl Engine {
             LimitAction::Disconnect => Event::Disconnect(cause),
             LimitAction::Logoff => Event::Logoff(cause),
         };
-        let moved = match self.step(session, &event, None).await {
+        let moved = match self.step(session, &event, With::Nothing).await {
             Ok(moved) => moved,
             Err(EngineError::Store(StoreError::Stale)) => return Ok(()),
             Err(error) => return Err(error),

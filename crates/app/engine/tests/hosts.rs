@@ -53,7 +53,7 @@ impl Node {
 
     async fn active(&self, user: &str) -> Client {
         let mut client = support::attach(&self.engine, user, Route::Default).await.unwrap();
-        client.admission.attachment.activated().await.unwrap();
+        client.activated().await.unwrap();
         client
     }
 }
@@ -383,6 +383,14 @@ async fn a_store_that_is_away_for_longer_than_the_leases_costs_nobody_anything()
 }
 
 #[tokio::test]
+async fn whoever_comes_before_the_lease_is_renewed_after_an_outage_is_let_in() {
+    let mut farm = Farm::with_lease(Duration::from_millis(200)).await;
+    farm.one.falls_silent().await;
+    until(async || !farm.store().host("host").await.unwrap().unwrap().is_up(farm.one.engine.now())).await;
+    farm.one.active("alice").await;
+}
+
+#[tokio::test]
 async fn a_drained_host_takes_no_new_sessions_and_keeps_its_own() {
     let farm = Farm::new().await;
     let client = farm.one.active("alice").await;
@@ -401,4 +409,27 @@ async fn a_drained_host_takes_no_new_sessions_and_keeps_its_own() {
     farm.two.active("bob").await;
     let missing = farm.one.engine.set_intake("nowhere", Intake::Drained).await;
     assert!(matches!(missing, Err(EngineError::Store(_))), "{missing:?}");
+}
+
+#[tokio::test]
+async fn a_drained_node_begins_no_new_sessions_and_lets_users_come_back() {
+    let farm = Farm::new().await;
+    let client = farm.one.active("alice").await;
+    let uid = client.session;
+    let node = farm.store().host(farm.one.engine.host().name().as_str()).await.unwrap().unwrap().lease.node;
+    farm.two.engine.set_node_intake(node, Intake::Drained).await.unwrap();
+    client.goes_away().await;
+    let client = farm.one.active("alice").await;
+    assert_eq!(client.session, uid);
+    let refused = support::attach(&farm.one.engine, "bob", Route::Default).await;
+    assert_eq!(refused.err(), Some(Refusal::NoneFree));
+    let trail = farm.store().audit(1).await.unwrap();
+    assert_eq!(trail[0].detail, format!("node {node} is drained"));
+    // the other node is not
+    farm.two.active("bob").await;
+    client.goes_away().await;
+    farm.one.engine.logoff(uid, &Expected::default()).await.unwrap();
+    assert!(support::attach(&farm.one.engine, "carol", Route::Default).await.is_err(), "though one is free");
+    farm.one.engine.set_node_intake(node, Intake::Open).await.unwrap();
+    farm.one.active("carol").await;
 }

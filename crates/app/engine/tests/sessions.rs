@@ -74,7 +74,7 @@ async fn a_second_client_waits_for_the_end_of_the_first() {
     let (second, ()) = tokio::join!(attach, release);
     let mut second = second.unwrap();
     assert_eq!(second.session, uid);
-    second.admission.attachment.activated().await.unwrap();
+    second.activated().await.unwrap();
     assert_eq!(world.host.started(), 1);
 }
 
@@ -86,7 +86,7 @@ async fn many_clients_of_one_user_end_as_one_session() {
         let world = world.clone();
         relays.spawn(async move {
             let Ok(mut client) = world.attach("alice").await else { return None };
-            if client.admission.attachment.activated().await.is_err() {
+            if client.activated().await.is_err() {
                 client.goes_away().await;
                 return None;
             }

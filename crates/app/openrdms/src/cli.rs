@@ -10,6 +10,7 @@ mod desktop;
 mod failure;
 mod host;
 pub(crate) mod manual;
+mod node;
 mod output;
 mod remote;
 mod session;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: &Cli, config: &Config) -> Result<(), Failure> {
         Command::Collection(command) => collection::run(command, &remote()?, &output).await,
         Command::Desktop(command) => desktop::run(command, &remote()?, &output).await,
         Command::Host(command) => host::run(command, &remote()?, &output).await,
+        Command::Node(command) => node::run(command, &remote()?, &output).await,
         Command::User(command) => user::run(command, &remote()?, &output).await,
         Command::Audit(args) => audit::run(args, &remote()?, &output).await,
         Command::Cim(command) => cim::run(command, &mut remote()?, &output).await,

@@ -5,12 +5,13 @@ mod certificates;
 mod changes;
 mod hook;
 pub(crate) mod identity;
+mod passed;
 mod uids;
 mod watchdog;
 
 use crate::config::Config;
 use accounts::Accounts;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use certificates::Certificates;
 use openrdms_auth::{KeepNtHash, LocalAccounts, NodeKey, PasswordChecker, Realm, RecentProofs};
 use openrdms_broker::HostName;
@@ -21,6 +22,7 @@ use openrdms_management::{PeerPolicy, PushTo, Server, Tls};
 use openrdms_rdms::Rdms;
 use openrdms_relay::{Relay, RelayConfig, SecurityPolicy, SharedIdentity, TlsIdentity};
 use openrdms_store::SqliteStore;
+use passed::Passed;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -213,17 +215,25 @@ struct Doors {
 
 impl Doors {
     async fn open(config: &Config) -> Result<Self> {
-        let mut rdp = Vec::new();
-        for address in &config.rdp.listen {
-            rdp.push(listen(*address).await?);
-        }
-        let mut optional = [None, None];
-        for (door, address) in optional.iter_mut().zip([config.management.http, config.management.https]) {
-            if let Some(address) = address {
-                *door = Some(listen(address).await?);
+        let mut passed = Passed::take()?;
+        let mut rdp = passed.named("rdp");
+        if rdp.is_empty() {
+            for address in &config.rdp.listen {
+                rdp.push(listen(*address).await?);
             }
         }
+        let mut optional = [None, None];
+        let configured = [("http", config.management.http), ("https", config.management.https)];
+        for (door, (name, address)) in optional.iter_mut().zip(configured) {
+            *door = match (passed.named(name), address) {
+                (mut one, _) if one.len() == 1 => one.pop(),
+                (none, Some(address)) if none.is_empty() => Some(listen(address).await?),
+                (none, None) if none.is_empty() => None,
+                (several, _) => bail!("{} listeners '{name}' were passed: one is enough", several.len()),
+            };
+        }
         let [http, https] = optional;
+        passed.none_left()?;
         Ok(Self { rdp, http, https, socket: listen_unix(&config.management.socket)? })
     }
 

@@ -4,6 +4,7 @@ mod audit;
 mod collection;
 mod desktop;
 mod host;
+mod node;
 pub(crate) mod session;
 mod user;
 pub(crate) mod virtual_desktop_session;
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Vec<Box<dyn Provider>> {
         Box::new(collection::OpenRdmsCollection),
         Box::new(desktop::OpenRdmsDesktop),
         Box::new(host::OpenRdmsHost),
+        Box::new(node::OpenRdmsNode),
         Box::new(audit::OpenRdmsAudit),
         Box::new(user::OpenRdmsUser),
     ]

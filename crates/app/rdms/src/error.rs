@@ -46,9 +46,8 @@ pub(crate) fn fault(error: impl Into<EngineError>) -> CimError {
 fn cim_error(error: &EngineError) -> CimError {
     let code = match error {
         EngineError::NotFound(_) | EngineError::Denied(Denied::Ended) => WmiCode::WBEM_E_NOT_FOUND,
-        EngineError::Denied(Denied::State(_) | Denied::Superseded) | EngineError::EndedMeanwhile => {
-            WmiCode::WBEM_E_INVALID_OPERATION
-        }
+        EngineError::Denied(Denied::State(_) | Denied::Superseded | Denied::Automatic(_))
+        | EngineError::EndedMeanwhile => WmiCode::WBEM_E_INVALID_OPERATION,
         EngineError::Denied(Denied::HostLost) | EngineError::OtherNode(_) => WmiCode::WBEM_E_NOT_AVAILABLE,
         EngineError::NotAsExpected(_) => WmiCode::WBEM_E_INVALID_OBJECT,
         EngineError::Invalid(_) | EngineError::Host(HostError::Invalid(_)) => {

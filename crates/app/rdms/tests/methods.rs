@@ -6,7 +6,8 @@
 #[expect(dead_code, reason = "shared with the engine's tests, which use all of it")]
 mod support;
 
-use openrdms_broker::session::{Cause, EndReason, LostReason, StateName};
+use openrdms_broker::session::reconnect::Reconnect;
+use openrdms_broker::session::{Cause, DetachReason, EndReason, LostReason, StateName};
 use openrdms_broker::{
     ConnectionId, Credentials, HostName, Outcome, Route, Session, SessionUid, State, Timestamp, UserName,
 };
@@ -105,7 +106,11 @@ async fn every_method_answers_in_every_state_as_the_table_says() {
         assert_eq!(result.expect(&cell).return_value, Value::Uint32(code), "{cell}");
         let session = world.session(before.uid).await;
         assert_eq!(session.state.name(), after, "{cell}");
-        if code != 0 || state == after {
+        if (method, state) == ("Disconnect", Disconnected) {
+            // what it is for then: the client that is gone does not come back by itself
+            assert_eq!(session.reconnect, Reconnect::Void { reason: DetachReason::Administrator });
+            assert_eq!(session.state, before.state, "{cell} changes nothing else");
+        } else if code != 0 || state == after {
             assert_eq!(session, before, "{cell} changes nothing");
         }
         if after == Ended {
@@ -193,4 +198,32 @@ async fn a_host_is_drained_and_opened_through_its_class() {
     let nowhere = ObjectPath::class(OURS, "OpenRDMS_Host").with_key("Name", "nowhere");
     let missing = rdms.invoke(&admin(), &nowhere, "Drain", params(""), &[]).await;
     assert_eq!(missing.unwrap_err().code, WmiCode::WBEM_E_NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_node_is_drained_and_opened_through_its_class() {
+    let world = World::new().await;
+    let rdms = rdms(&world);
+    let path = |id: &str| ObjectPath::class(OURS, "OpenRDMS_Node").with_key("Id", id);
+    let node = path(&uuid::Uuid::from_u128(1).to_string());
+    let state = || async {
+        let node = rdms.get(&admin(), &node).await.unwrap();
+        assert_eq!(node.get("HostName"), &Value::from("host"));
+        (node.get("State").clone(), node.get("Drained").clone())
+    };
+    assert_eq!(state().await, ("Up".into(), false.into()));
+    rdms.invoke(&admin(), &node, "Drain", params(""), &[]).await.unwrap();
+    assert_eq!(state().await, ("Drained".into(), true.into()));
+    assert!(world.attach("bob").await.is_err());
+    rdms.invoke(&admin(), &node, "Undrain", params(""), &[]).await.unwrap();
+    assert!(world.attach("bob").await.is_ok());
+
+    let alice = Principal { name: "TEST\\alice".into(), admin: false, from: "test".into() };
+    let denied = rdms.invoke(&alice, &node, "Drain", params(""), &[]).await;
+    assert_eq!(denied.unwrap_err().code, WmiCode::WBEM_E_ACCESS_DENIED);
+    for nowhere in [path("no id"), path(&uuid::Uuid::from_u128(2).to_string())] {
+        let missing = rdms.invoke(&admin(), &nowhere, "Drain", params(""), &[]).await;
+        assert_eq!(missing.unwrap_err().code, WmiCode::WBEM_E_NOT_FOUND);
+        assert_eq!(rdms.get(&admin(), &nowhere).await.unwrap_err().code, WmiCode::WBEM_E_NOT_FOUND);
+    }
 }

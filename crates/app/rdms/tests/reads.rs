@@ -12,8 +12,8 @@ use openrdms_broker::ports::store::{AuditCursor, AuditEntry, NewSession};
 use openrdms_broker::ports::{Page, SessionCursor, SessionFilter, Store, StoreError};
 use openrdms_broker::{
     Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Credentials, Desktop,
-    DesktopHandle, DesktopName, HostName, Intake, KnownHost, Lease, NodeId, Session, SessionUid, Timestamp,
-    UserName,
+    DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
+    Timestamp, UserName,
 };
 use openrdms_cim::wql::{Plan, Select};
 use openrdms_cim::{CimService as _, Instance, Limits, Principal, Value};
@@ -78,6 +78,9 @@ passed_on! {
     hosts() -> Done<Vec<KnownHost>>;
     host(name: &str) -> Done<Option<KnownHost>>;
     set_intake(name: &str, intake: Intake) -> Done<KnownHost>;
+    nodes() -> Done<Vec<KnownNode>>;
+    node(id: NodeId) -> Done<Option<KnownNode>>;
+    set_node_intake(id: NodeId, intake: Intake) -> Done<KnownNode>;
     sessions_of_silent_hosts(own: &HostName, now: Timestamp, limit: u32) -> Done<Vec<Session>>;
     lost_sessions(host: &HostName) -> Done<Vec<Session>>;
     insert_account(account: &Account, uids: std::ops::RangeInclusive<u32>) -> Done<Account>;

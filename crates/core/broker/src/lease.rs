@@ -21,11 +21,11 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
-/// Whether a host takes new sessions. Those it has stay either way.
+/// Whether a host takes new sessions, or a node begins any. Those that are there stay either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intake {
-    /// New sessions begin here.
+    /// New sessions begin.
     Open,
     /// No new ones: users of sessions that are there still come back to them.
     Drained,
@@ -42,6 +42,22 @@ pub struct KnownHost {
 
 impl KnownHost {
     /// Whether some node vouches for the host now.
+    pub fn is_up(&self, now: Timestamp) -> bool {
+        self.lease.until > now
+    }
+}
+
+/// A node that serves a host, or once served one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownNode {
+    /// Its last word.
+    pub lease: Lease,
+    /// Whether it begins new sessions for clients that connect to it, on whatever host.
+    pub intake: Intake,
+}
+
+impl KnownNode {
+    /// Whether it was heard lately enough.
     pub fn is_up(&self, now: Timestamp) -> bool {
         self.lease.until > now
     }

@@ -14,11 +14,13 @@
 //!
 //! [`transition::apply`] is the only function that moves a session, and the engine its only caller.
 
+pub mod reconnect;
 pub mod transition;
 
 use crate::{
     ClientFacts, CollectionAlias, ConnectionId, DesktopName, HostName, Limit, SessionUid, Timestamp, UserName,
 };
+use reconnect::Reconnect;
 use serde::{Deserialize, Serialize};
 
 /// One user's logon in one desktop.
@@ -46,6 +48,9 @@ pub struct Session {
     pub client: Option<ClientFacts>,
     /// Last input by the user, as far as it is known.
     pub last_input: Option<Timestamp>,
+    /// By which cookie its client may come back by itself.
+    #[serde(default)]
+    pub reconnect: Reconnect,
     /// Where it stands.
     pub state: State,
 }
@@ -211,6 +216,15 @@ pub enum Cause {
     Administrator,
     /// The collection's limits.
     Limit(Limit),
+}
+
+impl From<Cause> for DetachReason {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Administrator => DetachReason::Administrator,
+            Cause::Limit(limit) => DetachReason::Limit(limit),
+        }
+    }
 }
 
 /// Why a client is no longer attached.

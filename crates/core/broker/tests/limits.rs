@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure here fails the test")]
 
 use openrdms_broker::limits::{Due, Warning, due};
+use openrdms_broker::session::reconnect::Reconnect;
 use openrdms_broker::session::{Cause, DetachReason, EndReason, LostReason};
 use openrdms_broker::{
     CollectionAlias, ConnectionId, DesktopName, HostName, Limit, LimitAction, Limits, Session, SessionUid,
@@ -31,6 +32,7 @@ fn session(state: State) -> Session {
         created: at(0),
         client: None,
         last_input: None,
+        reconnect: Reconnect::Never,
         state,
     }
 }

@@ -17,12 +17,19 @@ const SEC_INFO_PKT: u16 = 0x0040;
 const INFO_AUTOLOGON: u32 = 0x0000_0008;
 /// `INFO_UNICODE`: strings are UTF-16.
 const INFO_UNICODE: u32 = 0x0000_0010;
+/// `INFO_LOGONNOTIFY`: the client asks to be told of the logon by Save Session Info.
+const INFO_LOGONNOTIFY: u32 = 0x0000_0040;
 /// `INFO_PASSWORD_IS_SC_PIN`: the password is a smart card's PIN.
 const INFO_PASSWORD_IS_SC_PIN: u32 = 0x0004_0000;
 /// Each string is at most 512 bytes (2.2.1.11.1.1); some clients count the terminator.
 const MAX_STRING: usize = 520;
 /// What follows the strings (2.2.1.11.1.1.1) is about 300 bytes, plus the dynamic time zone's names.
 const MAX_EXTRA: usize = 2048;
+
+/// What is before the cookie in the extended part (2.2.1.11.1.1.1): the time zone, and behind it the client's session
+/// id and its performance flags.
+const TIME_ZONE: usize = 172;
+const IDS_AND_FLAGS: usize = 8;
 
 const WHAT: &str = "client info";
 
@@ -37,11 +44,28 @@ pub struct ClientInfo {
     pub password: Zeroizing<String>,
     /// `flags` (INFO_…).
     pub flags: u32,
+    /// The auto-reconnect cookie, where the client comes back by itself.
+    pub reconnect: Option<AutoReconnect>,
     code_page: u32,
     /// Alternate shell and working directory in the client's encoding, without terminators.
     program: [Vec<u8>; 2],
-    /// Everything behind the strings: address, time zone, performance flags, auto-reconnect cookie.
+    /// Everything behind the strings but the auto-reconnect cookie: address, time zone, performance flags.
     extra: Vec<u8>,
+}
+
+/// What a client says that comes back by itself (`ARC_CS_PRIVATE_PACKET`, MS-RDPBCGR 2.2.4.3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AutoReconnect {
+    /// The session that its cookie is for, as [`crate::server::auto_reconnect_cookie`] named it.
+    pub logon_id: u32,
+    /// `SecurityVerifier`: the proof that the client has the cookie.
+    pub verifier: [u8; 16],
+}
+
+impl std::fmt::Debug for AutoReconnect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AutoReconnect").field("logon_id", &self.logon_id).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for ClientInfo {
@@ -84,19 +108,27 @@ impl ClientInfo {
             return Err(malformed(WHAT, "its extended part is at most 2 KiB"));
         }
         let [domain, user, password, shell, directory] = strings;
+        let (reconnect, extra) = split_cookie(c.rest());
         Ok(Self {
             domain: std::mem::take(&mut *decode(domain, unicode)?),
             user: std::mem::take(&mut *decode(user, unicode)?),
             password: decode(password, unicode)?,
             flags,
+            reconnect,
             code_page,
             program: [shell.to_vec(), directory.to_vec()],
-            extra: c.rest().to_vec(),
+            extra,
         })
     }
 
+    /// Whether the client has asked for Save Session Info.
+    pub fn asks_for_session_info(&self) -> bool {
+        self.flags & INFO_LOGONNOTIFY != 0
+    }
+
     /// Writes the frame for the desktop: the client's own settings, with another user, no domain, this password,
-    /// and the order to log on with them. `password` must not be the user's: a desktop is not trusted with it.
+    /// and the order to log on with them. `password` must not be the user's: a desktop is not trusted with it, and as
+    /// little with the cookie, which is not for it.
     ///
     /// # Errors
     /// When a string is over its limit.
@@ -127,6 +159,35 @@ impl ClientInfo {
         content.extend_from_slice(&self.extra);
         send_data_request(initiator, io, &content)
     }
+}
+
+/// The cookie, and the extended part without it. An old client's extended part may end anywhere. What is not a cookie
+/// (another length, another version) counts as none: the worst that it can be is a client of which we know nothing.
+fn split_cookie(extra: &[u8]) -> (Option<AutoReconnect>, Vec<u8>) {
+    let mut c = Cursor::new(WHAT, extra);
+    let Some(length) = seek_cookie(&mut c) else { return (None, extra.to_vec()) };
+    let before = extra.len() - c.rest().len() - 2;
+    let cookie = c.take(length.min(c.rest().len())).unwrap_or_default();
+    let without = [&extra[..before], &[0, 0], c.rest()].concat();
+    (parse_cookie(cookie), without)
+}
+
+/// Goes to the cookie; answers its length.
+fn seek_cookie(c: &mut Cursor<'_>) -> Option<usize> {
+    c.u16_le().ok()?; // address family
+    for _ in 0..2 {
+        let length = c.u16_le().ok()?;
+        c.take(usize::from(length)).ok()?; // address, directory
+    }
+    c.take(TIME_ZONE + IDS_AND_FLAGS).ok()?;
+    c.u16_le().ok().map(usize::from)
+}
+
+fn parse_cookie(cookie: &[u8]) -> Option<AutoReconnect> {
+    let mut c = Cursor::new(WHAT, cookie);
+    let (length, version) = (c.u32_le().ok()?, c.u32_le().ok()?);
+    let (logon_id, verifier) = (c.u32_le().ok()?, c.array().ok()?);
+    (length == 28 && version == 1 && c.is_empty()).then_some(AutoReconnect { logon_id, verifier })
 }
 
 /// Decodes without leaving copies behind: the text is never reallocated. ANSI bytes are taken as Latin-1, the
@@ -202,6 +263,76 @@ mod tests {
         assert_eq!((info.user.as_str(), info.password.as_str()), ("a\u{e9}", "pw"));
         let read = ClientInfo::parse(&info.for_desktop(1004, 1003, "\u{e9}", "x").unwrap(), 1003).unwrap();
         assert_eq!((read.user.as_str(), read.flags), ("\u{e9}", 0x03 | INFO_AUTOLOGON));
+    }
+
+    /// A whole extended part with this in the place of the cookie, of which it is said to be `length` bytes.
+    fn extended(length: u16, cookie: &[u8]) -> Vec<u8> {
+        let mut extra = vec![0x02, 0, 4, 0, b'1', 0, 0, 0, 2, 0, 0, 0]; // AF_INET, "1", ""
+        extra.extend_from_slice(&[7; TIME_ZONE + IDS_AND_FLAGS]);
+        extra.extend_from_slice(&length.to_le_bytes());
+        extra.extend_from_slice(cookie);
+        extra.extend_from_slice(&[0, 0, 0, 0]); // reserved
+        extra
+    }
+
+    #[rustfmt::skip]
+    const COOKIE: [u8; 28] = [
+        28, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, // ARC_CS_PRIVATE_PACKET: 28 bytes, version 1, logon id 9
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+    ];
+
+    fn with_extra(extra: &[u8]) -> ClientInfo {
+        let mut frame = unicode();
+        frame.truncate(frame.len() - 4);
+        let (_, content) = parse_send_data_request(&frame_of(frame)).map(|(c, d)| (c, d.to_vec())).unwrap();
+        let frame = send_data_request(1006, 1003, &[&content, extra].concat()).unwrap();
+        ClientInfo::parse(&frame, 1003).unwrap()
+    }
+
+    /// The same content with the lengths of a frame that ends here.
+    fn frame_of(cut: Vec<u8>) -> Vec<u8> {
+        // TPKT 4, X.224 3, MCS 6 and a length of one byte
+        send_data_request(1006, 1003, &cut[14..]).unwrap()
+    }
+
+    #[test]
+    fn the_cookie_is_read_and_kept_from_the_desktop() {
+        let info = with_extra(&extended(28, &COOKIE));
+        let verifier = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+        assert_eq!(info.reconnect, Some(AutoReconnect { logon_id: 9, verifier }));
+        let rebuilt = info.for_desktop(1006, 1003, "desk", "none").unwrap();
+        assert!(rebuilt.ends_with(&extended(0, &[])), "everything else is as it was");
+        assert_eq!(ClientInfo::parse(&rebuilt, 1003).unwrap().reconnect, None);
+        assert!(!format!("{info:?} {:?}", info.reconnect).contains("verifier"));
+    }
+
+    #[test]
+    fn what_is_not_a_cookie_counts_as_none_and_is_kept_from_the_desktop_too() {
+        let mut other_version = COOKIE;
+        other_version[4] = 2;
+        let mut other_length = COOKIE;
+        other_length[0] = 27;
+        let long = [&COOKIE[..], &[0]].concat();
+        for cookie in [&other_version[..], &other_length, &COOKIE[..27], &long, &[]] {
+            let info = with_extra(&extended(cookie.len() as u16, cookie));
+            assert_eq!(info.reconnect, None, "{cookie:?}");
+            assert_eq!(info.extra, extended(0, &[]), "{cookie:?}");
+        }
+        // said to be longer than all that is there
+        let info = with_extra(&extended(0xffff, &COOKIE));
+        assert_eq!(info.reconnect, None);
+        assert_eq!(info.extra[..], extended(0, &[])[..info.extra.len()]);
+    }
+
+    #[test]
+    fn an_extended_part_may_end_anywhere() {
+        let whole = extended(28, &COOKIE);
+        let at = whole.len() - 4 - 28; // behind the cookie's length
+        for n in 0..whole.len() {
+            let info = with_extra(&whole[..n]);
+            assert_eq!(info.reconnect.is_some(), n >= at + 28, "{n}");
+            assert_eq!(info.extra[..n.min(at - 2)], whole[..n.min(at - 2)], "{n}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the broker itself says to a client: the licence, the reason, the end.
 
 use crate::{RdpError, mcs, mcs::send_data_indication};
+use zeroize::Zeroizing;
 
 /// Why a connection ends, as clients know it (MS-RDPBCGR 2.2.5.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,31 @@ pub fn set_error_info(share_id: u32, info: ErrorInfo) -> Vec<u8> {
     indication(&content)
 }
 
+/// Save Session Info with the cookie by which the client may come back by itself (MS-RDPBCGR 2.2.10.1,
+/// `INFOTYPE_LOGON_EXTENDED_INFO`; the cookie is `ARC_SC_PRIVATE_PACKET`, 2.2.4.2). `logon_id` is what the client will
+/// name the session by. It belongs behind the connection sequence, and there may be another one at any time.
+pub fn auto_reconnect_cookie(share_id: u32, logon_id: u32, random: &[u8; 16]) -> Zeroizing<Vec<u8>> {
+    /// What ends a `TS_LOGON_INFO_EXTENDED`; FreeRDP takes none without it.
+    const PADDING: usize = 570;
+    #[rustfmt::skip]
+    const HEAD: [u8; 40] = [
+        0x76, 0x02, 0x17, 0x00, 0x00, 0x00, // share control: 630 bytes, version 1 data PDU, source 0
+        0, 0, 0, 0,                         // share id
+        0x00, 0x01, 0x68, 0x02,             // padding, low priority stream, 616 bytes uncompressed
+        0x26, 0x00, 0x00, 0x00,             // PDUTYPE2_SAVE_SESSION_INFO, no compression
+        0x03, 0x00, 0x00, 0x00,             // INFOTYPE_LOGON_EXTENDED_INFO
+        0x26, 0x00, 0x01, 0x00, 0x00, 0x00, // 38 bytes, LOGON_EX_AUTORECONNECTCOOKIE
+        0x1c, 0x00, 0x00, 0x00,             // a field of 28 bytes
+        0x1c, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, // ARC_SC_PRIVATE_PACKET: 28 bytes, version 1
+    ];
+    let mut content = Zeroizing::new([0; HEAD.len() + 4 + 16 + PADDING]);
+    content[..40].copy_from_slice(&HEAD);
+    content[6..10].copy_from_slice(&share_id.to_le_bytes());
+    content[40..44].copy_from_slice(&logon_id.to_le_bytes());
+    content[44..60].copy_from_slice(random);
+    Zeroizing::new(indication(&content[..]))
+}
+
 /// The end: MCS Disconnect Provider Ultimatum, provider initiated (MS-RDPBCGR 2.2.2.3, T.125 7).
 pub fn disconnect_ultimatum() -> Vec<u8> {
     mcs::small(&[0x20, 0x80])
@@ -92,5 +118,25 @@ mod tests {
             0xea, 0x03, 0x01, 0x00, 0x00, 0x01, 0x08, 0x00, 0x2f, 0x00, 0x00, 0x00, // share data
             0x05, 0x00, 0x00, 0x00,
         ]);
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn the_cookie_is_laid_out_as_specified() {
+        let frame = auto_reconnect_cookie(0x0001_03ea, 9, b"sixteen bytes...");
+        let head = [
+            0x03, 0x00, 0x02, 0x85, 0x02, 0xf0, 0x80,             // TPKT of 645 bytes, X.224 data
+            0x68, 0x00, 0x01, 0x03, 0xeb, 0x70, 0x82, 0x76,       // Send Data Indication, 1002, channel 1003, 630 bytes
+            0x76, 0x02, 0x17, 0x00, 0x00, 0x00,                   // share control: 630 bytes
+            0xea, 0x03, 0x01, 0x00, 0x00, 0x01, 0x68, 0x02, 0x26, 0x00, 0x00, 0x00, // share data: 616 bytes
+            0x03, 0x00, 0x00, 0x00,                               // INFOTYPE_LOGON_EXTENDED_INFO
+            0x26, 0x00, 0x01, 0x00, 0x00, 0x00,                   // Length: this structure without its padding
+            0x1c, 0x00, 0x00, 0x00,
+            0x1c, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x09, 0x00, 0x00, 0x00,
+        ];
+        assert_eq!(frame[..head.len()], head);
+        assert_eq!(frame[head.len()..][..16], *b"sixteen bytes...");
+        assert_eq!(frame[head.len() + 16..], [0; 570]);
+        assert_eq!(crate::frame_len(&frame), Ok(Some(frame.len())));
     }
 }

@@ -1,6 +1,7 @@
-//! What the broker notices in passing: that the desktop is there, and that somebody is using it.
+//! What the broker notices in passing: that the desktop is there, that its client may be spoken to, and that somebody
+//! is using it.
 //!
-//! Both look only at the head of a frame (its first [`HEAD`] bytes, or all of it if it is shorter), never wait for
+//! All look only at the head of a frame (its first [`HEAD`] bytes, or all of it if it is shorter), never wait for
 //! more, and take everything they do not understand as nothing special.
 
 use crate::{
@@ -21,6 +22,19 @@ pub fn demand_active(head: &[u8], io: u16) -> Option<u32> {
     c.u16_le().ok()?; // source
     // MS-RDPBCGR 2.2.8.1.1.1.1: the type is in the low four bits; clients do not look at the version in the others
     if kind & 0x000f == PDUTYPE_DEMANDACTIVEPDU { c.u32_le().ok() } else { None }
+}
+
+/// Whether the frame from a desktop is a Font Map (MS-RDPBCGR 2.2.1.22) on channel `io`: the last of the connection
+/// sequence, and again of each reactivation.
+pub fn font_map(head: &[u8], io: u16) -> bool {
+    const PDUTYPE_DATA: u16 = 0x0007;
+    const PDUTYPE2_FONTMAP: u8 = 0x28;
+    let Some([_, _, t0, t1, _, _, _, _, _, _, _, _, _, _, kind2, ..]) =
+        share_pdu(head, SEND_DATA_INDICATION, io)
+    else {
+        return false;
+    };
+    u16::from_le_bytes([*t0, *t1]) & 0x000f == PDUTYPE_DATA && *kind2 == PDUTYPE2_FONTMAP
 }
 
 /// Whether a frame from a client holds input by a person: keys or the mouse. Not input: synchronising the lock
@@ -123,6 +137,21 @@ mod tests {
         assert!(!carries_input(&slow_path(0x17, 0x1f, 4, 1003), 1003), "another data pdu");
         assert!(!carries_input(&slow_path(0x13, 0x1c, 4, 1003), 1003), "confirm active");
         assert!(!carries_input(&slow_path(0x17, 0x1c, 4, 1004), 1003), "a virtual channel");
+    }
+
+    #[test]
+    fn a_font_map_is_noticed_and_nothing_else_is_taken_for_one() {
+        let frame = |kind, kind2, channel: u16| {
+            let mut frame = slow_path(kind, kind2, 4, channel);
+            frame[7] = SEND_DATA_INDICATION;
+            frame
+        };
+        assert!(font_map(&frame(0x17, 0x28, 1003), 1003));
+        assert!(!font_map(&frame(0x17, 0x26, 1003), 1003), "another data pdu");
+        assert!(!font_map(&frame(0x11, 0x28, 1003), 1003), "no data pdu");
+        assert!(!font_map(&frame(0x17, 0x28, 1004), 1003), "a virtual channel");
+        assert!(!font_map(&slow_path(0x17, 0x28, 4, 1003), 1003), "from a client");
+        assert!(!font_map(&crate::server::license_valid_client(), 1003));
     }
 
     #[test]

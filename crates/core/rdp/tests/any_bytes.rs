@@ -33,6 +33,7 @@ fn read_everything(bytes: &[u8]) {
     let _ = mcs::parse_connect_response(bytes);
     let _ = ClientInfo::parse(bytes, 1003).map(|i| i.for_desktop(1, 1, "u", "p"));
     let _ = watch::demand_active(bytes, 1003);
+    let _ = watch::font_map(bytes, 1003);
     let _ = watch::carries_input(bytes, 1003);
     let (ours, theirs) = (ChannelIds::ours(2), ChannelIds { io: 0, user: 1, statics: vec![65535, 7] });
     if let Some(map) = ChannelMap::new(&ours, &theirs) {
@@ -70,7 +71,7 @@ proptest! {
 
     #[test]
     fn good_frames_with_a_few_bytes_changed_or_missing_are_read_without_a_panic(
-        which in 0..5usize,
+        which in 0..6usize,
         changes in vec((any::<Index>(), any::<u8>()), 0..6),
         cut in any::<Index>(),
         fix_length in any::<bool>(),
@@ -80,7 +81,8 @@ proptest! {
             0 => fixture::Client::default().connect_initial(),
             1 => fixture::client_info(1008, "D", "alice", "secret"),
             2 => ConnectionRequest::encode("alice", Protocols(11)),
-            3 => mcs::connect_response(&gcc::server_user_data(Protocols::SSL, &ids).unwrap()).unwrap(),
+            3 => fixture::client_info_of(1008, ["D", "alice", "secret"], 0x133, &fixture::cookie(1, [7; 16])),
+            4 => mcs::connect_response(&gcc::server_user_data(Protocols::SSL, &ids).unwrap()).unwrap(),
             _ => mcs::channel_join_request(1008, 1003),
         };
         for (at, value) in changes {

@@ -67,7 +67,9 @@ fn a_client_is_understood() {
 #[test]
 fn connector_and_acceptor_come_to_the_same_ids() {
     let client = ConnectInitial::parse(&Client::default().connect_initial()).unwrap();
-    let (ids, accepted) = meet(&client, &fixture::client_info(1008, "D", "desk", "none"));
+    let info = fixture::client_info_of(1008, ["D", "desk", "none"], 0x0133, &fixture::cookie(9, [7; 16]));
+    let (ids, accepted) = meet(&client, &info);
+    assert_eq!(accepted.info.reconnect.map(|said| said.logon_id), Some(9));
     assert_eq!(ids, ChannelIds { io: 1003, user: 1008, statics: vec![1004, 1005, 1006, 1007] });
     assert_eq!(accepted.ids, ids);
     assert_eq!(accepted.info.user, "desk");

@@ -28,6 +28,8 @@ fn make(desk: &DeskDir, name: &str) -> io::Result<Vec<u8>> {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = params.self_signed(&key).map_err(io::Error::other)?;
     let key = Zeroizing::new(key.serialize_pem());
+    // The store will hold the sum of what is made here: the directory must not be the one to get lost.
+    files::sync_names(desk.0.parent().unwrap_or(&desk.0))?;
     files::write_durable(&desk.key(), key.as_bytes(), 0o600, Owner::Us)?;
     files::write_durable(&desk.certificate_pem(), certificate.pem().as_bytes(), 0o600, Owner::Us)?;
     // Last: a DER on the disk says that all three are there and belong together.

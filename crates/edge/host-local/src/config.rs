@@ -168,6 +168,15 @@ impl LocalConfig {
             crate::identity::boot_id()
         })?;
         let trash = files_of(&layout.trash(), "preparing", |dir| Trash::open(dir.to_owned()))?;
+        files_of(&layout.desktops(), "tidying", |desktops| {
+            for desk in std::fs::read_dir(desktops)? {
+                let desk = desk?;
+                if desk.file_type()?.is_dir() && desk.path() != layout.trash() {
+                    files::remove_drafts(&desk.path())?;
+                }
+            }
+            Ok(())
+        })?;
         Ok(LocalHost::new(self, layout, binary, boot_id, trash))
     }
 }

@@ -8,6 +8,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+/// How the names of files end that are being written.
+const DRAFTS: [&str; 2] = ["new", "draft"];
+
 /// Who shall own a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -43,11 +46,28 @@ pub(crate) fn directory(path: &Path, mode: u32, owner: Owner) -> io::Result<()> 
     Ok(fchmod(&dir, Mode::from_raw_mode(mode))?)
 }
 
-/// Writes a file of ours as a whole or not at all, also across a power cut.
+/// Writes a file of ours as a whole or not at all, also across a power cut; when this returns it is there for good.
 pub(crate) fn write_durable(path: &Path, bytes: &[u8], mode: u32, owner: Owner) -> io::Result<()> {
     let (draft, file) = draft(path, bytes, mode, owner)?;
     file.sync_all()?;
-    std::fs::rename(draft, path)
+    std::fs::rename(draft, path)?;
+    sync_names(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes the names in a directory of ours durable.
+pub(crate) fn sync_names(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Removes what a process of ours that was killed had only begun to write in a directory of ours.
+pub(crate) fn remove_drafts(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| DRAFTS.iter().any(|draft| end == *draft)) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file of ours as a whole or not at all; a power cut may lose it.
@@ -105,6 +125,19 @@ mod tests {
         assert!(read_hostile(&path("link"), 9).is_err());
         assert!(read_hostile(&path("fifo"), 9).is_err());
         assert!(read_hostile(dir.path(), 9).is_err());
+    }
+
+    #[test]
+    fn what_was_only_begun_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["current.json", "current.new", "rsakeys.draft", "cert.der"] {
+            std::fs::write(dir.path().join(name), "x").unwrap();
+        }
+        remove_drafts(dir.path()).unwrap();
+        let left = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut left: Vec<_> = left.collect();
+        left.sort();
+        assert_eq!(left, ["cert.der", "current.json"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     ports::{Authenticator, LogonFailure},
     tls::TlsIdentity,
 };
-use openrdms_broker::{ClientFacts, Route, UserName};
+use openrdms_broker::{Arrival, ClientFacts, CookieProof, Route, UserName};
 use openrdms_rdp::{
     RdpError,
     accept::{AcceptStep, Accepted, Accepting},
@@ -39,6 +39,15 @@ pub(crate) enum Security {
     Nla,
 }
 
+/// How a client can come back when its network has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comeback {
+    /// By itself, if it is given a cookie.
+    ByCookie,
+    /// When its user starts it again.
+    ByPerson,
+}
+
 /// Why a client did not get as far as a desktop. It has been told where that is possible.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
@@ -65,6 +74,27 @@ pub(crate) struct Doorman<'a> {
 }
 
 impl Client {
+    /// Whether a person has started the client.
+    pub(crate) fn arrival(&self) -> Arrival {
+        match self.accepted.info.reconnect {
+            Some(said) => {
+                Arrival::Automatic(CookieProof { session_id: said.logon_id, verifier: said.verifier })
+            }
+            None => Arrival::Person,
+        }
+    }
+
+    /// By the protocol a cookie may stand for the password; here it never does. With NLA a client has to say its
+    /// password in any case. Without, those that ask for Save Session Info say both (FreeRDP). rdesktop does not ask:
+    /// it would say its cookie alone, be refused, and hang.
+    pub(crate) fn comeback(&self) -> Comeback {
+        match self.security {
+            Security::Nla => Comeback::ByCookie,
+            Security::Tls if self.accepted.info.asks_for_session_info() => Comeback::ByCookie,
+            Security::Tls => Comeback::ByPerson,
+        }
+    }
+
     /// What is recorded of the client.
     pub(crate) fn facts(&self, peer: IpAddr) -> ClientFacts {
         let core = &self.accepted.client.blocks.core;

@@ -1,7 +1,7 @@
 //! One connection, from the first byte to the last.
 
 use crate::{
-    client_leg::{Client, ClientError, Doorman},
+    client_leg::{Client, ClientError, Comeback, Doorman},
     desktop_leg::{self, DesktopError, DesktopLeg, Target},
     ending,
     order::Order,
@@ -10,14 +10,17 @@ use crate::{
     socket,
 };
 use openrdms_broker::{
-    ConnectionId,
+    ConnectionId, Cookie,
     ports::{
-        Admission, AttachRequest, Attachment,
+        Admission, AttachRequest, Attached, Attachment,
         front::{ConnectionEnd, Told},
     },
     session::DetachReason,
 };
-use openrdms_rdp::{ChannelMap, server::ErrorInfo};
+use openrdms_rdp::{
+    ChannelMap,
+    server::{ErrorInfo, auto_reconnect_cookie},
+};
 use std::{
     future::{Future as _, poll_fn},
     net::IpAddr,
@@ -33,6 +36,7 @@ use tokio::{
 };
 use tokio_rustls::{client, server};
 use tokio_util::task::AbortOnDropHandle;
+use zeroize::Zeroizing;
 
 /// A desktop's xrdp ends the leg at once; a desktop that does not is not waited for.
 const DESKTOP_CLOSE: Duration = Duration::from_secs(1);
@@ -80,14 +84,17 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
     let connection = ConnectionId(uuid::Uuid::new_v4());
     let limits = &shared.config.limits;
     let bound_by = Instant::now() + limits.bind;
+    let comeback = client.comeback();
     let early_flags = client.accepted.client.blocks.core.early_flags;
     let request = AttachRequest {
         connection,
         user: client.user.clone(),
         route: client.route.clone(),
+        arrival: client.arrival(),
         client: client.facts(peer),
     };
-    tracing::info!(%connection, %peer, user = %client.user, security = ?client.security, "a user is proved");
+    tracing::info!(%connection, %peer, user = %client.user, security = ?client.security,
+        arrival = ?request.arrival, "a user is proved");
     // not cancelled from here: the broker answers within its own limit
     let admission = match shared.front.attach(request).await {
         Ok(admission) => admission,
@@ -139,7 +146,7 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
     tracing::debug!(%connection, %session, ids_differ = map.is_some(), "both legs are connected");
     let mut pump = Pump::new(stream, desktop, map, accepted.ids.io);
     drop(accepted);
-    let stop = pass(&mut pump, &mut order, &mut *attachment, connection, limits.activate).await;
+    let stop = pass(&mut pump, &mut order, &mut *attachment, connection, comeback, limits.activate).await;
     let end = finish(pump, stop, early_flags, shared).await;
     tracing::info!(%connection, %session, ?end, "a connection has ended");
     attachment.closed(end).await;
@@ -151,10 +158,12 @@ async fn pass(
     order: &mut Order,
     attachment: &mut dyn Attachment,
     connection: ConnectionId,
+    comeback: Comeback,
     within: Duration,
 ) -> Stop {
     let mut limit = pin!(sleep(within));
     let mut active = false;
+    let mut cookie = None;
     loop {
         let event = poll_fn(|cx| {
             if let Poll::Ready(reason) = order.poll(cx) {
@@ -172,14 +181,25 @@ async fn pass(
             Ok(Event::Input) => attachment.input(Duration::ZERO),
             Ok(Event::Activated) => {
                 active = true;
+                let fresh = fresh_cookie();
                 // the desktop's first frame waits meanwhile: nobody sees a desktop that the broker does not know of
                 let activated = tokio::select! {
                     biased;
                     reason = order.given() => return Stop::Ordered(reason),
-                    activated = attachment.activated() => activated,
+                    activated = attachment.activated(&fresh) => activated,
                 };
-                if let Err(refusal) = activated {
-                    return Stop::Unwanted(ending::refused_info(refusal));
+                match activated {
+                    Ok(Attached { session_id }) if comeback == Comeback::ByCookie => {
+                        cookie = Some((session_id, fresh));
+                    }
+                    Ok(Attached { .. }) => {}
+                    Err(refusal) => return Stop::Unwanted(ending::refused_info(refusal)),
+                }
+            }
+            Ok(Event::Ready) => {
+                // one that never comes back by itself sets it aside
+                if let (Some((session_id, cookie)), Some(share_id)) = (cookie.take(), pump.share_id()) {
+                    pump.say_to_client(auto_reconnect_cookie(share_id, session_id, cookie.bytes()));
                 }
             }
             Ok(Event::ClientGone) => return Stop::ClientGone,
@@ -194,6 +214,12 @@ async fn pass(
             }
         }
     }
+}
+
+fn fresh_cookie() -> Cookie {
+    let mut random = Zeroizing::new([0; 16]);
+    aws_lc_rs::rand::fill(&mut *random).expect("the system has random numbers, or tls would not have worked");
+    Cookie::new(*random)
 }
 
 /// Ends both legs.

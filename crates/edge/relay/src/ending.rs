@@ -61,6 +61,8 @@ pub(crate) fn refused_info(refusal: Refusal) -> ErrorInfo {
         Refusal::NoneFree => ErrorInfo::PoolNotFree,
         Refusal::Unavailable => ErrorInfo::Denied,
         Refusal::Ordered(reason) => ordered_info(reason).unwrap_or(ErrorInfo::PoolNotFree),
+        // what the client was sent away for; this time it may hear it
+        Refusal::Automatic(reason) => ordered_info(reason).unwrap_or(ErrorInfo::Disconnected),
     }
 }
 

@@ -3,7 +3,8 @@
 //! Each direction has one buffer, which grows from 2 to 32 KiB under load and shrinks again. Bytes are read into it
 //! and written from it: nothing is allocated or moved per frame. Before the first byte of a frame is passed on, its
 //! head is there and has been looked at, and channel ids in it have been rewritten where the legs differ. So at any
-//! moment it is known how much of a frame the client still has to get before somebody else may speak to it.
+//! moment it is known how much of a frame the client still has to get before somebody else may speak to it: at the end,
+//! and once in between, behind the connection sequence.
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use zeroize::Zeroizing;
 
 const SMALL: usize = 2 * 1024;
 const LARGE: usize = 32 * 1024;
@@ -31,6 +33,9 @@ const INPUT_EVERY: Duration = Duration::from_secs(1);
 pub(crate) enum Event {
     /// The desktop's first Demand Active is here, and has not been passed on yet.
     Activated,
+    /// The desktop's first Font Map is here, the last of the connection sequence: behind it the client may be spoken
+    /// to, see [`Pump::say_to_client`].
+    Ready,
     /// The user gave input. Reported at once, but at most once a second.
     Input,
     /// The client closed or cannot be reached.
@@ -60,6 +65,8 @@ struct Watch {
     /// The I/O channel as the client knows it.
     io: u16,
     share_id: Option<u32>,
+    /// A Font Map has come.
+    ready: bool,
     input_reported: Option<Instant>,
 }
 
@@ -76,10 +83,19 @@ struct Lane {
     sent_any: bool,
     unflushed: bool,
     lazy_reads: u16,
+    aside: Option<Aside>,
+}
+
+/// What is said between two frames, not by the lane's source.
+struct Aside {
+    bytes: Zeroizing<Vec<u8>>,
+    /// How much of what comes from the source goes out before it.
+    after: usize,
+    sent: usize,
 }
 
 enum LaneStop {
-    Noticed,
+    Noticed(Event),
     SourceGone,
     SinkGone,
     Broke(FrameError),
@@ -92,7 +108,7 @@ where
 {
     /// Begins between two legs whose next byte is the first of a frame. `io` is the client's I/O channel.
     pub(crate) fn new(client: C, desktop: D, map: Option<ChannelMap>, io: u16) -> Self {
-        let watch = Watch { map, io, share_id: None, input_reported: None };
+        let watch = Watch { map, io, share_id: None, ready: false, input_reported: None };
         Self { client, desktop, down: Lane::new(), up: Lane::new(), watch }
     }
 
@@ -101,14 +117,14 @@ where
         let Self { client, desktop, down, up, watch } = self;
         if let Poll::Ready(stop) = up.poll(cx, client, desktop, |head| watch.client_said(head)) {
             return Poll::Ready(match stop {
-                LaneStop::Noticed => Event::Input,
+                LaneStop::Noticed(event) => event,
                 LaneStop::SourceGone => Event::ClientGone,
                 LaneStop::SinkGone => Event::DesktopGone,
                 LaneStop::Broke(error) => Event::ClientBroke(error),
             });
         }
         down.poll(cx, desktop, client, |head| watch.desktop_said(head)).map(|stop| match stop {
-            LaneStop::Noticed => Event::Activated,
+            LaneStop::Noticed(event) => event,
             LaneStop::SourceGone => Event::DesktopGone,
             LaneStop::SinkGone => Event::ClientGone,
             LaneStop::Broke(error) => Event::DesktopBroke(error),
@@ -125,6 +141,13 @@ where
         self.down.sent_any
     }
 
+    /// Sends the client `bytes`, whole frames, behind the frame that was looked at last, which for an event of the
+    /// desktop's is the frame that the event is about. Once on a connection.
+    pub(crate) fn say_to_client(&mut self, bytes: Zeroizing<Vec<u8>>) {
+        let after = self.down.looked - self.down.start + self.down.frame_left;
+        self.down.aside = Some(Aside { bytes, after, sent: 0 });
+    }
+
     /// Brings the client to a frame boundary: the rest of a frame that it has had a part of is fetched and sent;
     /// whatever else came from the desktop is dropped. The pump must not be polled afterwards.
     pub(crate) async fn finish_client_frame(&mut self) -> io::Result<()> {
@@ -133,6 +156,7 @@ where
 
     /// Sends the client what had come before the desktop closed. The pump must not be polled afterwards.
     pub(crate) async fn empty_to_client(&mut self) -> io::Result<()> {
+        self.down.finish_aside(&mut self.client).await?;
         self.client.write_all(&self.down.buffer[self.down.start..self.down.looked]).await?;
         self.client.flush().await
     }
@@ -145,27 +169,30 @@ where
 }
 
 impl Watch {
-    fn client_said(&mut self, head: &mut [u8]) -> ControlFlow<()> {
+    fn client_said(&mut self, head: &mut [u8]) -> ControlFlow<Event> {
         let input = watch::carries_input(head, self.io);
         if let Some(map) = &self.map {
             map.to_desktop(head);
         }
         if input && self.input_reported.is_none_or(|at| at.elapsed() >= INPUT_EVERY) {
             self.input_reported = Some(Instant::now());
-            return ControlFlow::Break(());
+            return ControlFlow::Break(Event::Input);
         }
         ControlFlow::Continue(())
     }
 
-    fn desktop_said(&mut self, head: &mut [u8]) -> ControlFlow<()> {
+    fn desktop_said(&mut self, head: &mut [u8]) -> ControlFlow<Event> {
         if let Some(map) = &self.map {
             map.to_client(head);
         }
         if let Some(id) = watch::demand_active(head, self.io) {
             let first = self.share_id.replace(id).is_none();
             if first {
-                return ControlFlow::Break(());
+                return ControlFlow::Break(Event::Activated);
             }
+        } else if !self.ready && self.share_id.is_some() && watch::font_map(head, self.io) {
+            self.ready = true;
+            return ControlFlow::Break(Event::Ready);
         }
         ControlFlow::Continue(())
     }
@@ -183,6 +210,7 @@ impl Lane {
             sent_any: false,
             unflushed: false,
             lazy_reads: 0,
+            aside: None,
         }
     }
 
@@ -191,7 +219,7 @@ impl Lane {
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        mut notice: impl FnMut(&mut [u8]) -> ControlFlow<()>,
+        mut notice: impl FnMut(&mut [u8]) -> ControlFlow<Event>,
     ) -> Poll<LaneStop>
     where
         R: AsyncRead + Unpin,
@@ -200,11 +228,11 @@ impl Lane {
         loop {
             match self.look(&mut notice) {
                 Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => return Poll::Ready(LaneStop::Noticed),
+                Ok(ControlFlow::Break(event)) => return Poll::Ready(LaneStop::Noticed(event)),
                 Err(error) => return Poll::Ready(LaneStop::Broke(error)),
             }
-            while self.start < self.looked {
-                match Pin::new(&mut *to).poll_write(cx, &self.buffer[self.start..self.looked]) {
+            while let Some(part) = self.next_part() {
+                match Pin::new(&mut *to).poll_write(cx, part) {
                     Poll::Ready(Ok(n)) if n > 0 => self.sent(n),
                     Poll::Ready(_) => return Poll::Ready(LaneStop::SinkGone),
                     Poll::Pending => break,
@@ -234,8 +262,8 @@ impl Lane {
     /// is to be reported.
     fn look(
         &mut self,
-        notice: &mut impl FnMut(&mut [u8]) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, FrameError> {
+        notice: &mut impl FnMut(&mut [u8]) -> ControlFlow<Event>,
+    ) -> Result<ControlFlow<Event>, FrameError> {
         while self.looked < self.end {
             if self.frame_left == 0 {
                 let rest = &mut self.buffer[self.looked..self.end];
@@ -261,9 +289,27 @@ impl Lane {
         self.frame_left -= n;
     }
 
-    /// Accounts for `n` bytes that went out.
+    /// What is to go out next, if there is anything.
+    fn next_part(&self) -> Option<&[u8]> {
+        let part = match &self.aside {
+            None => &self.buffer[self.start..self.looked],
+            Some(aside) if aside.after == 0 => &aside.bytes[aside.sent..],
+            Some(aside) => &self.buffer[self.start..self.looked.min(self.start + aside.after)],
+        };
+        (!part.is_empty()).then_some(part)
+    }
+
+    /// Accounts for `n` bytes of the next part that went out.
     fn sent(&mut self, mut n: usize) {
         (self.sent_any, self.unflushed) = (true, true);
+        if let Some(aside) = &mut self.aside {
+            if aside.after == 0 {
+                aside.sent += n;
+                self.aside.take_if(|aside| aside.sent == aside.bytes.len());
+                return;
+            }
+            aside.after -= n;
+        }
         while n > 0 {
             if self.sent_left == 0 {
                 // heads up to `looked` were complete and good, so this is a length
@@ -310,11 +356,20 @@ impl Lane {
         Poll::Ready(Ok(n))
     }
 
+    /// Sends the rest of what is said aside, if it was begun; otherwise it stays unsaid.
+    async fn finish_aside<W: AsyncWrite + Unpin>(&mut self, to: &mut W) -> io::Result<()> {
+        match self.aside.take() {
+            Some(aside) if aside.sent > 0 => to.write_all(&aside.bytes[aside.sent..]).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
     async fn finish_frame<R, W>(&mut self, from: &mut R, to: &mut W) -> io::Result<()>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
+        self.finish_aside(to).await?;
         while self.sent_left > 0 {
             if self.start == self.end {
                 (self.start, self.looked, self.end) = (0, 0, 0);

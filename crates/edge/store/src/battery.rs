@@ -8,6 +8,7 @@ use openrdms_broker::{
     Credentials, Desktop, DesktopHandle, DesktopName, Endpoint, HostName, Intake, Lease, LimitAction, Limits,
     NodeId, Outcome, Role, Session, SessionUid, State, Timestamp, UserName,
     ports::{SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
+    session::reconnect::{Cookie, Reconnect},
     session::{Cause, DetachReason, EndReason, LostReason},
 };
 use std::sync::Arc;
@@ -365,6 +366,27 @@ pub(crate) async fn a_drained_host_stays_drained_through_leases(store: Subject) 
     assert_eq!(store.host("host").await.unwrap().unwrap().intake, Intake::Drained);
 }
 
+pub(crate) async fn a_node_is_known_by_its_word_and_stays_drained(store: Subject) {
+    let (one, two) = (NodeId(Uuid::from_u128(1)), NodeId(Uuid::from_u128(2)));
+    let missing = store.set_node_intake(one, Intake::Drained).await;
+    assert!(matches!(missing, Err(StoreError::NotFound("node"))), "{missing:?}");
+    store.renew_lease(&lease("host", 1, 100), Timestamp(0)).await.unwrap();
+    store.set_node_intake(one, Intake::Drained).await.unwrap();
+    // also when it serves another host
+    store.renew_lease(&lease("other", 1, 150), Timestamp(50)).await.unwrap();
+    store.renew_lease(&lease("host", 2, 300), Timestamp(200)).await.unwrap();
+    // a word that was not taken is not remembered
+    assert!(store.renew_lease(&lease("host", 3, 300), Timestamp(200)).await.is_err());
+    let known: Vec<_> = store.nodes().await.unwrap().into_iter().map(|n| (n.lease, n.intake)).collect();
+    let drained = (lease("other", 1, 150), Intake::Drained);
+    assert_eq!(known, [drained, (lease("host", 2, 300), Intake::Open)]);
+
+    store.release_lease(&HostName::new("host").unwrap(), two, Timestamp(250)).await.unwrap();
+    assert!(!store.node(two).await.unwrap().unwrap().is_up(Timestamp(250)));
+    assert_eq!(store.set_node_intake(one, Intake::Open).await.unwrap().intake, Intake::Open);
+    assert_eq!(store.node(NodeId(Uuid::from_u128(3))).await.unwrap(), None);
+}
+
 pub(crate) async fn live_sessions_of_silent_hosts_are_found_and_lost_ones_by_host(store: Subject) {
     store.renew_lease(&lease("up", 1, 100), Timestamp(0)).await.unwrap();
     store.renew_lease(&lease("down", 2, 50), Timestamp(0)).await.unwrap();
@@ -572,6 +594,18 @@ pub(crate) async fn every_change_of_a_session_is_logged_with_what_was_before(sto
         ]
     );
     assert_eq!((&log.rows[3].before, &log.rows[3].after), (&Some(gone), &again));
+}
+
+pub(crate) async fn cookies_are_kept_in_the_session_and_not_in_the_log(store: Subject) {
+    let started = store.insert_session(new_session("alice", "p", "d", "h")).await.unwrap();
+    let reconnect = Reconnect::By { cookie: Cookie::new([7; 16]), before: None };
+    let with_cookie = Session { reconnect, ..started };
+    let written = store.update_session(&with_cookie).await.unwrap();
+    assert_eq!(written.reconnect, with_cookie.reconnect);
+    store.update_session(&written).await.unwrap();
+    let log = store.changes(None, Position(0), 10).await.unwrap();
+    let logged = log.rows.iter().flat_map(|change| change.before.iter().chain([&change.after]));
+    assert_eq!(logged.filter(|session| session.reconnect == Reconnect::Never).count(), 5);
 }
 
 pub(crate) async fn what_was_refused_is_not_logged(store: Subject) {

@@ -13,14 +13,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Changes that one write forgets: a bound on how long others wait for it.
 const FORGOTTEN_AT_ONCE: usize = 1000;
 
-/// Appends a change and answers its position. `before` is the row as it was.
+/// Appends a change and answers its position. `before` is the row as it was. Cookies are not kept in history.
 pub(crate) async fn append(
     connection: &mut SqliteConnection,
     before: Option<String>,
     after: &Session,
 ) -> Result<Position, StoreError> {
     let position: i64 = sqlx::query_scalar(
-        "INSERT INTO change (at, user_key, before, after) VALUES (?, ?, ?, ?) RETURNING position",
+        "INSERT INTO change (at, user_key, before, after)
+         VALUES (?, ?, json_remove(?, '$.reconnect'), json_remove(?, '$.reconnect')) RETURNING position",
     )
     .bind(now().0)
     .bind(after.user.key())

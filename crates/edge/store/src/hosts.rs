@@ -1,6 +1,6 @@
 //! Hosts and their leases, and what is to be looked after when a lease ends or begins again.
 
-use crate::{error::map, row};
+use crate::{error::map, nodes, row};
 use openrdms_broker::{
     Desktop, HostName, Intake, KnownHost, Lease, NodeId, Session, Timestamp, ports::StoreError,
 };
@@ -33,6 +33,7 @@ pub(crate) async fn renew(
         return Err(StoreError::Conflict("lease of this host"));
     }
     let intake = known.map_or(Intake::Open, |known| known.intake);
+    nodes::heard(connection, lease.clone()).await?;
     write(connection, &KnownHost { lease, intake }).await
 }
 
@@ -45,6 +46,7 @@ pub(crate) async fn release(
     match read(connection, &row::key(host.as_str())).await? {
         Some(mut known) if known.lease.node == node && known.is_up(now) => {
             known.lease.until = now;
+            nodes::left(connection, node, now).await?;
             write(connection, &known).await
         }
         Some(_) | None => Ok(()),

@@ -18,6 +18,7 @@ mod catalogue;
 mod changes;
 mod error;
 mod hosts;
+mod nodes;
 mod port;
 mod row;
 mod sessions;

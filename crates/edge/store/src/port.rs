@@ -1,11 +1,11 @@
 //! The port, call by call: writes through the queue, reads through the pool.
 
-use crate::{SqliteStore, accounts, catalogue, changes, hosts, sessions, trail};
+use crate::{SqliteStore, accounts, catalogue, changes, hosts, nodes, sessions, trail};
 use openrdms_broker::change::{Changes, Position, Span};
 use openrdms_broker::{
     Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Desktop,
-    DesktopHandle, DesktopName, HostName, Intake, KnownHost, Lease, NodeId, Session, SessionUid, Timestamp,
-    UserName,
+    DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
+    Timestamp, UserName,
     ports::{
         AuditCursor, AuditEntry, Page, SessionCursor, SessionFilter, Store, StoreError, store::NewSession,
     },
@@ -172,6 +172,18 @@ impl Store for SqliteStore {
     async fn set_intake(&self, name: &str, intake: Intake) -> Result<KnownHost, StoreError> {
         let name = name.to_owned();
         self.queue.write(move |connection| Box::pin(hosts::set_intake(connection, name, intake))).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<KnownNode>, StoreError> {
+        nodes::all(&self.readers).await
+    }
+
+    async fn node(&self, id: NodeId) -> Result<Option<KnownNode>, StoreError> {
+        nodes::by_id(&self.readers, id).await
+    }
+
+    async fn set_node_intake(&self, id: NodeId, intake: Intake) -> Result<KnownNode, StoreError> {
+        self.queue.write(move |connection| Box::pin(nodes::set_intake(connection, id, intake))).await
     }
 
     async fn sessions_of_silent_hosts(

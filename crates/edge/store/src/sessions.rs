@@ -5,6 +5,7 @@ use openrdms_broker::{
     CollectionAlias, DesktopName, Session, SessionUid, State, UserName,
     change::Position,
     ports::{Page, SessionCursor, SessionFilter, StoreError, store::NewSession},
+    session::reconnect::Reconnect,
 };
 use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteArguments};
 
@@ -57,6 +58,7 @@ pub(crate) async fn insert(
         created: new.created,
         client: None,
         last_input: None,
+        reconnect: Reconnect::Never,
         state: new.state,
     };
     let query = sqlx::query(

@@ -42,6 +42,7 @@ on_sqlite! {
     only_hosts_that_are_up_and_open_have_free_desktops
     a_host_has_one_node_at_a_time
     a_drained_host_stays_drained_through_leases
+    a_node_is_known_by_its_word_and_stays_drained
     live_sessions_of_silent_hosts_are_found_and_lost_ones_by_host
     a_handle_without_a_session_is_an_orphan_and_is_cleared_once
     desktops_are_listed_in_pages_and_remember_their_handle
@@ -50,6 +51,7 @@ on_sqlite! {
     an_account_with_a_live_session_stays
     accounts_are_listed_in_pages_by_key
     every_change_of_a_session_is_logged_with_what_was_before
+    cookies_are_kept_in_the_session_and_not_in_the_log
     what_was_refused_is_not_logged
     the_log_is_read_in_pages_without_gap_or_repeat
     the_log_is_forgotten_from_its_beginning_and_says_so

@@ -7,8 +7,8 @@ use openrdms_broker::ports::{
     StartDesktop, Store, Told,
 };
 use openrdms_broker::{
-    Account, ClientFacts, ConnectionId, Credentials, DesktopHandle, DesktopName, Endpoint, HostName, Limits,
-    NodeId, Role, Route, Session, SessionUid, Timestamp, UserName,
+    Account, Arrival, ClientFacts, ConnectionId, Cookie, Credentials, DesktopHandle, DesktopName, Endpoint,
+    HostName, Limits, NodeId, Role, Route, Session, SessionUid, Timestamp, UserName,
 };
 use openrdms_engine::{Engine, EngineConfig};
 use openrdms_store::SqliteStore;
@@ -182,7 +182,7 @@ impl World {
     /// Attached to a collection that is named.
     pub(crate) async fn active_in(&self, name: &str, alias: &str) -> Client {
         let mut client = self.attach_to(name, Route::Collection(alias.to_owned())).await.unwrap();
-        client.admission.attachment.activated().await.unwrap();
+        client.activated().await.unwrap();
         client
     }
 
@@ -197,9 +197,18 @@ impl World {
 }
 
 pub(crate) async fn attach(engine: &Engine, name: &str, route: Route) -> Result<Client, Refusal> {
+    arrive(engine, name, route, Arrival::Person).await
+}
+
+pub(crate) async fn arrive(
+    engine: &Engine,
+    name: &str,
+    route: Route,
+    arrival: Arrival,
+) -> Result<Client, Refusal> {
     let connection = ConnectionId(Uuid::new_v4());
     let client = ClientFacts { machine: "PC".into(), width: 800, height: 600, ..ClientFacts::default() };
-    let request = AttachRequest { connection, user: user(name), route, client };
+    let request = AttachRequest { connection, user: user(name), route, arrival, client };
     Ok(Client::new(engine.attach(request).await?))
 }
 
@@ -236,6 +245,13 @@ pub(crate) struct Client {
 impl Client {
     fn new(admission: Admission) -> Self {
         Self { session: admission.session, kill: admission.kill.clone(), admission }
+    }
+
+    /// The desktop is there: the client has this cookie from now on.
+    pub(crate) async fn activated(&mut self) -> Result<Cookie, Refusal> {
+        let cookie = Cookie::new(*Uuid::new_v4().as_bytes());
+        self.admission.attachment.activated(&cookie).await?;
+        Ok(cookie)
     }
 
     /// Obeys the order to go, as a relay does, in the background.

@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// List hosts, and drain them
     #[command(subcommand, arg_required_else_help = true)]
     Host(HostCommand),
+    /// List nodes, and drain them
+    #[command(subcommand, arg_required_else_help = true)]
+    Node(NodeCommand),
     /// Add, list and delete local accounts
     #[command(subcommand, arg_required_else_help = true)]
     User(UserCommand),
@@ -185,6 +188,22 @@ pub(crate) enum HostCommand {
     Undrain {
         /// Its name
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// List nodes
+    List,
+    /// Begin no new sessions for clients of a node; those that are there stay, and their users can come back
+    Drain {
+        /// Its key, as `node list` shows it
+        id: String,
+    },
+    /// Begin new sessions again
+    Undrain {
+        /// Its key, as `node list` shows it
+        id: String,
     },
 }
 

@@ -90,14 +90,15 @@ pub(crate) fn node(data_dir: &Path) -> Result<NodeId> {
     }
 }
 
-/// Writes a file of mode 0600 so that it is whole or not there.
+/// Writes a file of mode 0600 so that it is whole or not there, and there for good when this returns.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let draft = path.with_extension(format!("{}.new", std::process::id()));
     let write = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        std::fs::rename(&draft, path)
+        std::fs::rename(&draft, path)?;
+        std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     write().with_context(|| format!("writing {}", path.display()))
 }

@@ -1,6 +1,8 @@
 //! The Front port: what the relay asks of the broker. The broker answers with policy, the relay with events.
 
-use crate::{ClientFacts, ConnectionId, Endpoint, Route, SessionUid, UserName, session::DetachReason};
+use crate::{
+    Arrival, ClientFacts, ConnectionId, Cookie, Endpoint, Route, SessionUid, UserName, session::DetachReason,
+};
 use std::time::Duration;
 
 /// Why a user does not get a desktop. The relay turns each into the protocol's own code.
@@ -21,6 +23,9 @@ pub enum Refusal {
     /// The connection was ordered to end before it was admitted: taken over, or disconnected.
     #[error("the connection was ended: {}", .0.as_str())]
     Ordered(DetachReason),
+    /// The client comes back by itself, and was sent away for this reason: only a person may come back.
+    #[error("the client came back by itself, and may not: {}", .0.as_str())]
+    Automatic(DetachReason),
 }
 
 /// A proved user who asks for a desktop.
@@ -32,6 +37,8 @@ pub struct AttachRequest {
     pub user: UserName,
     /// Where the client asked to go.
     pub route: Route,
+    /// Whether a person has started the client.
+    pub arrival: Arrival,
     /// What the client says of itself.
     pub client: ClientFacts,
 }
@@ -67,8 +74,9 @@ pub struct Admission {
 #[async_trait::async_trait]
 pub trait Attachment: Send {
     /// The desktop's Demand Active has arrived: the user sees their desktop. An error means that the
-    /// broker no longer wants this connection; the relay closes it.
-    async fn activated(&mut self) -> Result<Attached, Refusal>;
+    /// broker no longer wants this connection; the relay closes it. `cookie` is fresh, of random bytes, and the one
+    /// by which the client may come back by itself from now on.
+    async fn activated(&mut self, cookie: &Cookie) -> Result<Attached, Refusal>;
 
     /// The user gave input within the last `ago`. Called at most once a second.
     fn input(&mut self, ago: Duration);
@@ -79,7 +87,10 @@ pub trait Attachment: Send {
 
 /// Answer to [`Attachment::activated`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attached;
+pub struct Attached {
+    /// `SessionId` of the session that the cookie is good for.
+    pub session_id: u32,
+}
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use crate::change::{Changes, Position, Span};
 use crate::{
     Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Desktop,
-    DesktopHandle, DesktopName, HostName, Intake, KnownHost, Lease, NodeId, Session, SessionUid, State,
-    Timestamp, UserName, ids,
+    DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
+    State, Timestamp, UserName, ids,
 };
 
 /// Why the store did not do it.
@@ -215,6 +215,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Opens or drains a host.
     async fn set_intake(&self, name: &str, intake: Intake) -> Result<KnownHost, StoreError>;
+
+    /// All nodes that have ever given their word, by id: there are few.
+    async fn nodes(&self) -> Result<Vec<KnownNode>, StoreError>;
+
+    /// A node.
+    async fn node(&self, id: NodeId) -> Result<Option<KnownNode>, StoreError>;
+
+    /// Opens or drains a node. One that is new is open.
+    async fn set_node_intake(&self, id: NodeId, intake: Intake) -> Result<KnownNode, StoreError>;
 
     /// Live sessions of hosts other than `own` that have nobody's word `now`, or never had; at most `limit`.
     async fn sessions_of_silent_hosts(

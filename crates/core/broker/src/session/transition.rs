@@ -55,6 +55,9 @@ pub enum Denied {
     /// Another connection has taken this one's place, or the attach was cancelled.
     #[error("the connection is no longer wanted")]
     Superseded,
+    /// A client that came back by itself may not: its cookie is void, and why.
+    #[error("the client may not come back by itself: {}", .0.as_str())]
+    Automatic(DetachReason),
 }
 
 type Outcome = Result<(State, Vec<Effect>), Denied>;
@@ -149,10 +152,7 @@ fn closed(state: &State, gone: ConnectionId, reason: DetachReason, now: Timestam
 }
 
 fn disconnect(state: &State, cause: Cause, now: Timestamp) -> Outcome {
-    let reason = match cause {
-        Cause::Administrator => DetachReason::Administrator,
-        Cause::Limit(limit) => DetachReason::Limit(limit),
-    };
+    let reason = DetachReason::from(cause);
     match state {
         State::Starting { .. } => Err(Denied::State(StateName::Starting)),
         State::Active { connection, .. } => Ok((

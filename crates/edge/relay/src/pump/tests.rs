@@ -27,7 +27,7 @@ async fn event(pump: &mut Pipes) -> Event {
 async fn until_end(pump: &mut Pipes) -> Event {
     loop {
         match event(pump).await {
-            Event::Activated | Event::Input => {}
+            Event::Activated | Event::Ready | Event::Input => {}
             end => return end,
         }
     }
@@ -38,6 +38,29 @@ fn demand_active(share_id: u32) -> Vec<u8> {
     content.extend_from_slice(&share_id.to_le_bytes());
     content.resize(300, 7);
     mcs::send_data_indication(&content).unwrap()
+}
+
+fn font_map() -> Vec<u8> {
+    let mut content = vec![0x1a, 0x00, 0x17, 0x00, 0xea, 0x03];
+    content.extend_from_slice(&[0xea, 0x03, 0x01, 0x00, 0x00, 0x01, 0x1a, 0x00, 0x28, 0x00, 0x00, 0x00]);
+    content.resize(26, 0);
+    mcs::send_data_indication(&content).unwrap()
+}
+
+/// What is said to the client, as the only frame of its kind.
+fn aside() -> Vec<u8> {
+    [&[0x3c, 0x81, 0x2c][..], &[0xaa; 297]].concat()
+}
+
+/// Runs the pump, and says something behind the first Font Map.
+async fn until_end_with_aside(pump: &mut Pipes) -> Event {
+    loop {
+        match event(pump).await {
+            Event::Ready => pump.say_to_client(Zeroizing::new(aside())),
+            Event::Activated | Event::Input => {}
+            end => return end,
+        }
+    }
 }
 
 /// Frames of both kinds, some longer than any buffer.
@@ -88,6 +111,62 @@ proptest! {
             (got_down, got_up)
         });
         prop_assert!(got_down == down && got_up == up);
+    }
+
+    #[test]
+    fn what_is_said_to_the_client_is_behind_the_first_font_map_and_nothing_else_changes(
+        before in frames(5_000),
+        behind in frames(5_000),
+        again in any::<bool>(),
+        size in 1usize..3_000,
+        chunk in 1usize..9_000,
+    ) {
+        let before = [demand_active(5), before.concat(), font_map()].concat();
+        let behind = [behind.concat(), if again { font_map() } else { vec![] }].concat();
+        let expected = [&before[..], &aside(), &behind].concat();
+        let got = run(async {
+            let (mut pump, mut client, mut desktop) = pump(size, None);
+            let sent = [before, behind].concat();
+            let feed = async {
+                for part in sent.chunks(chunk) {
+                    desktop.write_all(part).await.unwrap();
+                }
+            };
+            let mut got = vec![0; expected.len()];
+            tokio::select! {
+                _ = async { tokio::join!(feed, client.read_exact(&mut got)) } => {}
+                end = until_end_with_aside(&mut pump) => panic!("{end:?}"),
+            }
+            got
+        });
+        prop_assert!(got == expected);
+    }
+
+    #[test]
+    fn what_was_begun_to_be_said_is_said_to_its_end(size in 1usize..900, seen in 0usize..600) {
+        let whole = [demand_active(5), font_map(), aside(), demand_active(6)].concat();
+        let got = run(async {
+            let (mut pump, mut client, mut desktop) = pump(size, None);
+            let sent = [demand_active(5), font_map(), demand_active(6)].concat();
+            let feed = tokio::spawn(async move { let _ = desktop.write_all(&sent).await; desktop });
+            let mut got = vec![0; seen];
+            tokio::select! {
+                read = client.read_exact(&mut got) => { read.unwrap(); }
+                end = until_end_with_aside(&mut pump) => panic!("{end:?}"),
+            }
+            let reading = tokio::spawn(async move {
+                client.read_to_end(&mut got).await.unwrap();
+                got
+            });
+            pump.finish_client_frame().await.unwrap();
+            drop(pump);
+            feed.await.unwrap();
+            reading.await.unwrap()
+        });
+        let ends = [demand_active(5).len(), font_map().len(), aside().len(), demand_active(6).len()];
+        let boundaries = ends.iter().scan(0, |at, n| { *at += n; Some(*at) });
+        prop_assert!(whole.starts_with(&got) && got.len() >= seen);
+        prop_assert!(got.is_empty() || boundaries.into_iter().any(|at| at == got.len()), "{}", got.len());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Stand-ins for the broker and the accounts, and a relay on a port of its own.
 
 use openrdms_broker::{
-    ConnectionId, Endpoint, SessionUid, UserName,
+    ConnectionId, Cookie, Endpoint, SessionUid, UserName,
     ports::{
         Admission, AttachRequest, Attached, Attachment, Front, KillSwitch, Refusal, front::ConnectionEnd,
     },
@@ -21,12 +21,14 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 pub(crate) const LONG: Duration = Duration::from_secs(20);
+/// The `SessionId` of every session.
+pub(crate) const SESSION_ID: u32 = 77;
 
 /// What the relay did, in the order in which it did it.
 #[derive(Debug)]
 pub(crate) enum Seen {
     Attach(Box<AttachRequest>, KillSwitch),
-    Activated,
+    Activated(Cookie),
     Input,
     Closed(ConnectionEnd),
     /// The attachment was dropped without `closed`.
@@ -88,9 +90,9 @@ impl Front for Broker {
 
 #[async_trait::async_trait]
 impl Attachment for Probe {
-    async fn activated(&mut self) -> Result<Attached, Refusal> {
-        self.seen.try_send(Seen::Activated).unwrap();
-        self.activation.map(|()| Attached)
+    async fn activated(&mut self, cookie: &Cookie) -> Result<Attached, Refusal> {
+        self.seen.try_send(Seen::Activated(cookie.clone())).unwrap();
+        self.activation.map(|()| Attached { session_id: SESSION_ID })
     }
 
     fn input(&mut self, _ago: Duration) {
@@ -202,10 +204,12 @@ impl Running {
         }
     }
 
-    /// Waits for the desktop's first Demand Active.
-    pub(crate) async fn activated(&mut self) {
-        let next = self.next().await;
-        assert!(matches!(next, Seen::Activated), "{next:?}");
+    /// Waits for the desktop's first Demand Active; the cookie that the client shall have.
+    pub(crate) async fn activated(&mut self) -> Cookie {
+        match self.next().await {
+            Seen::Activated(cookie) => cookie,
+            other => panic!("not active: {other:?}"),
+        }
     }
 
     /// Waits for the end of a connection.

@@ -182,12 +182,21 @@ pub(crate) async fn log_on(
     user: &str,
     password: &str,
 ) -> ClientTls {
+    log_on_with(relay, client, |initiator| fixture::client_info(initiator, "TEST", user, password)).await
+}
+
+/// The same with another Client Info, made for the client's user channel.
+pub(crate) async fn log_on_with(
+    relay: &Running,
+    client: &fixture::Client,
+    info: impl FnOnce(u16) -> Vec<u8>,
+) -> ClientTls {
     let (tcp, confirm) = negotiate(relay, &[], 1).await;
     assert_eq!(ConnectionConfirm::parse(&confirm).unwrap().selected, Protocols::SSL);
     let mut stream = tls(tcp).await;
     stream.write_all(&client.connect_initial()).await.unwrap();
     let ids = mcs(&mut stream, client).await;
-    stream.write_all(&fixture::client_info(ids.user, "TEST", user, password)).await.unwrap();
+    stream.write_all(&info(ids.user)).await.unwrap();
     stream.flush().await.unwrap();
     stream
 }

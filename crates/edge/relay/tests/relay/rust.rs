@@ -1,18 +1,18 @@
 //! The rules of the relay, with a client and a desktop made in Rust.
 
 use crate::{
-    fakes::{LONG, Running, Seen},
+    fakes::{LONG, Running, SESSION_ID, Seen},
     fixture::{self, Client},
-    made::{self, ClientTls, Desktop, DesktopTls, frame, log_on, rest},
+    made::{self, ClientTls, Desktop, DesktopTls, frame, log_on, log_on_with, rest},
 };
 use openrdms_broker::{
-    Limit, Route,
+    Arrival, CookieProof, Limit, Route,
     ports::{Refusal, Told, front::ConnectionEnd},
     session::DetachReason,
 };
 use openrdms_rdp::{
     mcs::send_data_indication,
-    server::{ErrorInfo, disconnect_ultimatum, license_valid_client, set_error_info},
+    server::{ErrorInfo, auto_reconnect_cookie, disconnect_ultimatum, license_valid_client, set_error_info},
     x224::{ConnectionConfirm, ConnectionRequest, Protocols, Routing},
 };
 use openrdms_relay::{RelayConfig, SecurityPolicy};
@@ -52,6 +52,14 @@ async fn active(relay: &mut Running, desktop: &Desktop, client: &Client) -> (Cli
     assert_eq!(frame(&mut client).await, license_valid_client());
     assert_eq!(frame(&mut client).await, demand_active());
     (client, far)
+}
+
+fn font_map() -> Vec<u8> {
+    let mut content = vec![0x1a, 0x00, 0x17, 0x00, 0xea, 0x03];
+    content.extend_from_slice(&SHARE.to_le_bytes());
+    content.extend_from_slice(&[0x00, 0x01, 0x0c, 0x00, 0x28, 0x00, 0x00, 0x00]);
+    content.resize(26, 0);
+    send_data_indication(&content).unwrap()
 }
 
 fn refusal(info: ErrorInfo) -> Vec<u8> {
@@ -95,6 +103,73 @@ async fn a_proved_user_gets_the_desktop_and_the_desktop_gets_no_password() {
     assert_eq!(rest(&mut far).await, []);
     drop(far);
     assert_eq!(relay.closed().await, ConnectionEnd::ClientGone);
+}
+
+/// `INFO_LOGONNOTIFY` and what the others have.
+const ASKS: u32 = 0x0000_0173;
+const ALICE: [&str; 3] = ["TEST", "alice", "secret"];
+
+#[tokio::test]
+async fn a_client_that_asks_gets_a_cookie_behind_the_connection_sequence_and_another_one_the_next_time() {
+    let desktop = Desktop::new();
+    let mut relay = relay(&desktop).await;
+    let (asks, mut given) = (Client::default(), Vec::new());
+    for _ in 0..2 {
+        let info = |user_channel| fixture::client_info_of(user_channel, ALICE, ASKS, &[]);
+        let (mut client, (mut far, _, _)) = tokio::join!(log_on_with(&relay, &asks, info), desktop.serve());
+        far.write_all(&[demand_active(), font_map(), demand_active(), font_map()].concat()).await.unwrap();
+        far.flush().await.unwrap();
+        relay.attached().await;
+        let cookie = relay.activated().await;
+        assert_eq!(frame(&mut client).await, demand_active());
+        assert_eq!(frame(&mut client).await, font_map());
+        assert_eq!(frame(&mut client).await, *auto_reconnect_cookie(SHARE, SESSION_ID, cookie.bytes()));
+        assert_eq!(frame(&mut client).await, demand_active());
+        assert_eq!(frame(&mut client).await, font_map());
+        given.push(cookie);
+        drop(client);
+        relay.closed().await;
+    }
+    assert_ne!(given[0], given[1]);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_ask_gets_none() {
+    let desktop = Desktop::new();
+    let mut relay = relay(&desktop).await;
+    let (mut client, mut far) = active(&mut relay, &desktop, &Client::default()).await;
+    far.write_all(&[font_map(), demand_active()].concat()).await.unwrap();
+    far.flush().await.unwrap();
+    assert_eq!(frame(&mut client).await, font_map());
+    assert_eq!(frame(&mut client).await, demand_active());
+}
+
+#[tokio::test]
+async fn the_broker_hears_who_comes_back_by_itself_and_the_desktop_does_not() {
+    let desktop = Desktop::new();
+    let mut relay = relay(&desktop).await;
+    let proof = CookieProof { session_id: 77, verifier: [5; 16] };
+    let info =
+        |user_channel| fixture::client_info_of(user_channel, ALICE, ASKS, &fixture::cookie(77, [5; 16]));
+    let client = Client::default();
+    let (_client, (_far, _, accepted)) = tokio::join!(log_on_with(&relay, &client, info), desktop.serve());
+    match relay.next().await {
+        Seen::Attach(request, _) => assert_eq!(request.arrival, Arrival::Automatic(proof)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(accepted.info.reconnect, None);
+}
+
+#[tokio::test]
+async fn a_cookie_stands_for_no_password() {
+    let desktop = Desktop::new();
+    let mut relay = relay(&desktop).await;
+    let info = |user_channel| {
+        fixture::client_info_of(user_channel, ["TEST", "alice", ""], ASKS, &fixture::cookie(77, [5; 16]))
+    };
+    let mut client = log_on_with(&relay, &Client::default(), info).await;
+    assert_eq!(rest(&mut client).await, refusal(ErrorInfo::FreshCredentials));
+    assert!(relay.seen.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -241,6 +316,10 @@ async fn each_refusal_of_the_broker_has_its_code() {
         (Refusal::NotFound, ErrorInfo::NotFound),
         (Refusal::NoneFree, ErrorInfo::PoolNotFree),
         (Refusal::Unavailable, ErrorInfo::Denied),
+        (Refusal::Automatic(DetachReason::Administrator), ErrorInfo::Disconnected),
+        (Refusal::Automatic(DetachReason::TakenOver), ErrorInfo::TakenOver),
+        (Refusal::Automatic(DetachReason::Limit(Limit::Idle)), ErrorInfo::IdleTimeout),
+        (Refusal::Automatic(DetachReason::Limit(Limit::Active)), ErrorInfo::LogonTimeout),
     ];
     for (refused, info) in cases {
         let relay = Running::start(RelayConfig::default(), Err(refused)).await;

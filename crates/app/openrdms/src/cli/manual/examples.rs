@@ -58,6 +58,9 @@ pub(super) const ALL: &[(&str, Examples)] = &[
     ("host list", &["openrdms host list"]),
     ("host drain", &["openrdms host drain desk"]),
     ("host undrain", &["openrdms host undrain desk"]),
+    ("node list", &["openrdms node list"]),
+    ("node drain", &["openrdms node drain 7b7c2a0e-5a1f-4a51-9a39-2f3a5b1f8c11"]),
+    ("node undrain", &["openrdms node undrain 7b7c2a0e-5a1f-4a51-9a39-2f3a5b1f8c11"]),
     (
         "user add",
         &["openrdms user add alice", "openrdms user add admin --role admin --password-stdin < password"],
