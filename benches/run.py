@@ -122,9 +122,11 @@ class Bench:
         return measure(what, url, *pin, "--credentials", self.where / "credentials", *arguments)
 
     def theirs(self, size: int, count: int) -> dict:
-        (self.where / "nginx" / "body").write_bytes(b"x" * size)
+        # A name of its own for each size: nginx remembers how long a file was, in each of its workers.
+        name = f"body-{size}"
+        (self.where / "nginx" / name).write_bytes(b"x" * size)
         pin = ("--certificate", self.where / "certificate.pem")
-        return measure("repeat", f"{self.peer}/body", *pin, "--count", count)
+        return measure("repeat", f"{self.peer}/{name}", *pin, "--count", count)
 
     def post(self, action: str, selectors: dict, body: str = "") -> Path:
         """A file with a message."""

@@ -205,6 +205,10 @@ def test_a_contexts_file_that_others_may_write_is_not_believed(elsewhere):
     elsewhere.contexts.chmod(0o620)
     said = elsewhere.run("context", "list")
     assert said.returncode == USAGE and "chmod 600" in said.stderr
+    elsewhere.contexts.chmod(0o600)
+    os.chown(elsewhere.contexts, 65534, 65534)
+    said = elsewhere.run("context", "list")
+    assert said.returncode == USAGE and "somebody else's" in said.stderr
 
 
 def test_an_administrator_elsewhere_manages_accounts_too(elsewhere, server):

@@ -364,6 +364,26 @@ def test_events_are_pushed_in_order_and_again_until_they_arrive(server, desk, mo
         assert [e.values for e in again] == [e.values for e in events[1:]]
 
 
+def test_what_did_not_arrive_is_not_sent_again_to_whom_it_may_no_longer_be_told(server, desk):
+    server.add_user("finn", "admin")
+    sent = threading.Event()
+
+    def never():
+        while True:
+            sent.set()
+            yield 503
+
+    with Listener() as listener, Listener() as told, subscriber(server, "finn") as watcher:
+        listener.answers = never()
+        retry = '<w:ConnectionRetry Total="20">PT1S</w:ConnectionRetry>'
+        delivery = listener.endpoint("NotifyTo") + retry
+        watcher.subscribe(mode=PUSH, delivery=delivery, more=told.endpoint("EndTo"))
+        desk.freerdp("alice", size=(640, 480)).desktop()
+        assert sent.wait(20)
+        server.cli("user", "delete", "finn", "--force")
+        assert told.next().findtext(f".//{{{E}}}Status").endswith("/SourceCanceling")
+
+
 def test_events_go_over_tls_to_whom_the_system_vouches_for(server, trusted, tmp_path):
     once = '<w:ConnectionRetry Total="0">PT0S</w:ConnectionRetry><w:Heartbeats>PT1S</w:Heartbeats>'
     with Listener(trusted) as listener, subscriber(server) as watcher:

@@ -1,11 +1,14 @@
-//! A store with many sessions: those of a host that is gone, which stay in the list as they are.
+//! A store with many sessions: those of a host that is gone, which stay in the list as they are. Their rows are as long
+//! as any: each had a client.
 
 use anyhow::{Context, Result};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use openrdms_broker::ports::Store;
 use openrdms_broker::ports::store::NewSession;
 use openrdms_broker::session::LostReason;
-use openrdms_broker::{CollectionAlias, DesktopName, HostName, SessionUid, State, Timestamp, UserName};
+use openrdms_broker::{
+    ClientFacts, CollectionAlias, DesktopName, HostName, Session, SessionUid, State, Timestamp, UserName,
+};
 use openrdms_store::SqliteStore;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -38,6 +41,16 @@ async fn insert(store: &SqliteStore, number: u32) -> Result<()> {
         created: now,
         state: State::Lost { since: now, reason: LostReason::default() },
     };
-    store.insert_session(new).await?;
+    let session = store.insert_session(new).await?;
+    let client = ClientFacts {
+        address: format!("10.{}.{}.{}", number >> 16 & 255, number >> 8 & 255, number & 255),
+        machine: format!("PC-{number:06}"),
+        width: 1920,
+        height: 1080,
+        keyboard_layout: 0x0409,
+        build: 22_631,
+        security: "nla".to_owned(),
+    };
+    store.update_session(&Session { client: Some(client), last_input: Some(now), ..session }).await?;
     Ok(())
 }

@@ -10,7 +10,8 @@ use openrdms_wsman::{Mode, reply};
 
 /// What is read is no more than what came, and written and read again settles; as MOF it is one declaration and nothing
 /// that could be taken for another.
-pub fn answer(bytes: &[u8]) {
+pub fn answer(bytes: &[u8]) -> bool {
+    let mut read = true;
     for repository in [world::repository(), &Repository::default()] {
         match client::read(bytes, NS, repository) {
             Ok(Answer::Instance(instance)) => is_sound(bytes.len(), repository, &[instance]),
@@ -25,9 +26,10 @@ pub fn answer(bytes: &[u8]) {
             }
             Ok(Answer::Identity { .. } | Answer::Empty) => {}
             Err(AnswerError::Fault(error)) => assert!(!error.message.is_empty()),
-            Err(AnswerError::Malformed(_)) => {}
+            Err(AnswerError::Malformed(_)) => read = false,
         }
     }
+    read
 }
 
 /// That there are no more values than bytes in the message, and no more text: nothing is taken twice.

@@ -7,11 +7,11 @@ use openrdms_wsman::client::{self, Answer};
 use openrdms_wsman::{bind, reply};
 
 /// A class that a repository takes is the same to a client that asks for its declaration.
-pub fn cim_xml(bytes: &[u8]) {
+pub fn cim_xml(bytes: &[u8]) -> bool {
     let text = mof::decode(bytes);
     let mut repository = Repository::default();
     if repository.load(NS, &text).is_err() {
-        return;
+        return false;
     }
     let namespaces: Vec<String> = repository.namespaces().map(str::to_owned).collect();
     for namespace in namespaces.iter().filter(|namespace| !namespace.is_empty()) {
@@ -19,6 +19,7 @@ pub fn cim_xml(bytes: &[u8]) {
             is_declared(&repository, class);
         }
     }
+    true
 }
 
 fn is_declared(repository: &Repository, class: &Class) {

@@ -26,7 +26,7 @@ const WIDEST_ZONE: u16 = 14 * 60;
 const LONGEST: u64 = 100_000_000 * 86_400_000_000;
 
 /// A time, a duration or another value prints to one that is the same.
-pub fn datetime(bytes: &[u8]) {
+pub fn datetime(bytes: &[u8]) -> bool {
     let text = text(bytes);
     if let Some(micros) = time::parse_duration(&text) {
         let printed = time::print_duration(micros);
@@ -35,8 +35,10 @@ pub fn datetime(bytes: &[u8]) {
     if let Some(value) = time::parse(&text) {
         is_told_in_both_forms(&value);
     }
+    let mut read = false;
     for ty in SIMPLE {
         let Ok(value) = Value::parse(ty, &text) else { continue };
+        read |= ty != Type::String;
         assert_eq!(value.ty(), Some(ty));
         let printed = value.text().expect("a simple value has a text");
         bounded("the value", &printed, text.len(), 1);
@@ -49,6 +51,7 @@ pub fn datetime(bytes: &[u8]) {
             assert!(value.matches_text(ty, &printed), "{printed}");
         }
     }
+    read
 }
 
 fn is_told_in_both_forms(value: &Value) {

@@ -10,7 +10,7 @@ use openrdms_wsman::eventing::client::{
 use openrdms_wsman::eventing::reply::is_acknowledged;
 
 /// What is read is no more than what came; a bookmark reads back.
-pub fn eventing(bytes: &[u8]) {
+pub fn eventing(bytes: &[u8]) -> bool {
     let bookmark = |text: Option<&str>| {
         let Some(bookmark) = text.and_then(Bookmark::parse) else { return };
         assert_eq!(Some(bookmark.to_string().as_str()), text);
@@ -27,5 +27,5 @@ pub fn eventing(bytes: &[u8]) {
         let values: Vec<&Value> = events.iter().flat_map(|e| &e.properties).map(|(_, value)| value).collect();
         is_no_more(bytes.len(), values.into_iter());
     }
-    assert!(!is_acknowledged(bytes, "") || String::from_utf8_lossy(bytes).len() > 100);
+    is_acknowledged(bytes, "") || !is_fault
 }

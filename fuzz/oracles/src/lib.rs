@@ -24,8 +24,8 @@ pub use object_path::object_path;
 pub use query::{cql, wql};
 pub use soap::soap;
 
-/// Panics where something does not hold for these bytes.
-pub type Oracle = fn(&[u8]);
+/// Panics where something does not hold for these bytes; tells whether anything was read of them.
+pub type Oracle = fn(&[u8]) -> bool;
 
 /// All oracles, by the names of their fuzz targets.
 pub const ALL: [(&str, Oracle); 9] = [

@@ -5,16 +5,16 @@ use openrdms_cim::ObjectPath;
 use openrdms_cim::path::MAX_PATH;
 
 /// A path prints, in each of its forms, to one that is the same.
-pub fn object_path(bytes: &[u8]) {
+pub fn object_path(bytes: &[u8]) -> bool {
     let text = text(bytes);
     let read = ObjectPath::parse_with_server(&text);
     assert_eq!(read.as_ref().map(|(_, path)| path).ok(), ObjectPath::parse(&text).as_ref().ok());
-    let Ok((server, path)) = read else { return };
+    let Ok((server, path)) = read else { return false };
 
     let printed = path.to_string();
     bounded("the path", &printed, text.len(), 16);
     if printed.len() > MAX_PATH / 2 {
-        return;
+        return true;
     }
     assert_eq!(ObjectPath::parse(&printed).as_ref(), Ok(&path), "{printed}");
     let host = server.as_deref().unwrap_or(".");
@@ -38,4 +38,5 @@ pub fn object_path(bytes: &[u8]) {
         assert_eq!(again.as_ref(), Some(&typed), "{printed}");
         assert!(typed.same(&typed), "{printed}");
     }
+    true
 }

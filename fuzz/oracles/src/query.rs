@@ -2,31 +2,33 @@
 
 use crate::{bounded, text, world};
 use openrdms_cim::Condition;
-use openrdms_cim::wql::{MAX_LENGTH, Select, Truth};
+use openrdms_cim::wql::{MAX_LENGTH, QueryError, Select, Truth};
 
 /// A query in WQL prints to one that is the same, and can be judged.
-pub fn wql(bytes: &[u8]) {
+pub fn wql(bytes: &[u8]) -> bool {
     let text = text(bytes);
-    if let Ok(select) = Select::parse(&text) {
-        prints_to_the_same(&text, &select);
-        is_judged(&select);
-    }
     if let Ok(condition) = Condition::parse(&text) {
         let printed = condition.to_string();
         bounded("the condition", &printed, text.len(), 16);
         if printed.len() <= MAX_LENGTH {
             assert_eq!(Condition::parse(&printed), Ok(condition), "{printed}");
         }
+        return true;
     }
+    is_read(&text, Select::parse(&text))
 }
 
 /// A query in CQL prints to one in WQL that is the same, and can be judged.
-pub fn cql(bytes: &[u8]) {
+pub fn cql(bytes: &[u8]) -> bool {
     let text = text(bytes);
-    if let Ok(select) = Select::parse_cql(&text) {
-        prints_to_the_same(&text, &select);
-        is_judged(&select);
-    }
+    is_read(&text, Select::parse_cql(&text))
+}
+
+fn is_read(text: &str, query: Result<Select, QueryError>) -> bool {
+    let Ok(select) = query else { return false };
+    prints_to_the_same(text, &select);
+    is_judged(&select);
+    true
 }
 
 fn prints_to_the_same(text: &str, select: &Select) {

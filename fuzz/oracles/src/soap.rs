@@ -14,20 +14,28 @@ const SMALLEST: usize = 8192;
 
 /// A request that is read is the same in another encoding and written again; what is answered can be read by our own
 /// client, whether it is a fault or a result.
-pub fn soap(bytes: &[u8]) {
+pub fn soap(bytes: &[u8]) -> bool {
     match Request::parse(bytes, &LIMITS) {
-        Err(rejected) => is_told(&rejected.fault, rejected.message_id.as_deref()),
+        Err(rejected) => {
+            is_told(&rejected.fault, rejected.message_id.as_deref());
+            false
+        }
         Ok(request) => {
             is_the_same_in_other_encodings(bytes, &request);
             is_the_same_again(&request);
             is_answered(bytes.len(), &request);
+            true
         }
     }
 }
 
 fn is_told(fault: &Fault, relates_to: Option<&str>) {
     let message = fault.message("uuid:R", relates_to, "h");
-    assert!(message.len() <= SMALLEST + 6 * relates_to.map_or(0, str::len), "a fault of {} bytes", message.len());
+    assert!(
+        message.len() <= SMALLEST + 6 * relates_to.map_or(0, str::len),
+        "a fault of {} bytes",
+        message.len()
+    );
     world::well_formed(&message);
     match client::read(message.as_bytes(), world::NS, world::repository()) {
         Err(AnswerError::Fault(error)) => assert!(!error.message.is_empty(), "{message}"),
@@ -62,9 +70,16 @@ fn is_answered(length: usize, request: &Request) {
         Operation::Identify | Operation::End => {}
         Operation::Enumerate { mode, filter, .. } => {
             told(bind::listing(request, repository, filter.as_ref()).map(drop));
-            if let Ok(bind::Wanted::Instances(_, projection)) = bind::listing(request, repository, filter.as_ref()) {
+            if let Ok(bind::Wanted::Instances(_, projection)) =
+                bind::listing(request, repository, filter.as_ref())
+            {
                 let things = [world::thing(), world::thing()];
-                lists(length, request, &world::items(request, *mode, repository, &things, &projection), *mode);
+                lists(
+                    length,
+                    request,
+                    &world::items(request, *mode, repository, &things, &projection),
+                    *mode,
+                );
             }
         }
         Operation::Pull { context, .. } => {
@@ -74,14 +89,20 @@ fn is_answered(length: usize, request: &Request) {
         Operation::Status { .. } | Operation::Renew { .. } => {
             read(length, request, &reply::expires(request, "uuid:R", "PT1S"));
         }
-        Operation::Release { .. } => assert_eq!(read(length, request, &reply::empty(request, "uuid:R")), Answer::Empty),
+        Operation::Release { .. } => {
+            assert_eq!(read(length, request, &reply::empty(request, "uuid:R")), Answer::Empty)
+        }
         Operation::Get | Operation::Delete => {
             told(bind::declaration(request, repository).map(drop));
             told(named(length, request, repository));
         }
         Operation::Put { properties } | Operation::Create { properties } => {
             told(named(length, request, repository));
-            told(bind::class(request, repository).and_then(|class| bind::properties(class, properties)).map(drop));
+            told(
+                bind::class(request, repository)
+                    .and_then(|class| bind::properties(class, properties))
+                    .map(drop),
+            );
         }
         Operation::Invoke { method, input } => {
             let called = bind::class(request, repository)
@@ -109,13 +130,16 @@ fn named(length: usize, request: &Request, repository: &Repository) -> Result<()
     let message = reply::get(request, "uuid:R", repository, &instance);
     // our client asks for no other change of an instance than by methods
     match (read(length, request, &message), &request.operation) {
-        (Answer::Instance(told), _) => assert_eq!(texts(&told.path(class).keys), texts(&path.keys), "{message}"),
+        (Answer::Instance(told), _) => {
+            assert_eq!(texts(&told.path(class).keys), texts(&path.keys), "{message}")
+        }
         (_, Operation::Get) => panic!("it is no instance: {message}"),
         _ => {}
     }
     read(length, request, &reply::created(request, "uuid:R", &path));
     if let Some(fragment) = &request.fragment {
-        let thing = Instance { class: class.name.clone(), namespace: class.namespace.clone(), ..world::thing() };
+        let thing =
+            Instance { class: class.name.clone(), namespace: class.namespace.clone(), ..world::thing() };
         let (name, array, value) = bind::fragment(class, &thing, fragment)?;
         let message = reply::fragment(request, "uuid:R", class, fragment, (name, array, &value));
         read(length, request, &message);
@@ -129,7 +153,8 @@ fn is_called_again(path: &ObjectPath, method: &str, params: &Params) {
     let again = world::request(&world::call().invoke(path, method, params));
     let Operation::Invoke { method, input } = &again.operation else { panic!("{again:?}") };
     let repository = world::repository();
-    let bound = bind::class(&again, repository).and_then(|class| bind::invocation(&again, class, method, input));
+    let bound =
+        bind::class(&again, repository).and_then(|class| bind::invocation(&again, class, method, input));
     let (_, bound_path, bound_params) = bound.unwrap_or_else(|fault| panic!("{fault:?}"));
     assert_eq!(texts(&bound_path.keys), texts(&path.keys));
     assert_eq!(texts(&bound_params.0), texts(&params.0), "of {path}.{method}");
@@ -192,22 +217,38 @@ fn is_subscribed(request: &Request, eventing: &Eventing) {
     let subscribed = eventing::client::read_subscribed(message.as_bytes());
     let subscribed = subscribed.unwrap_or_else(|error| panic!("{error}: {message}"));
     assert_eq!((subscribed.identifier.as_str(), subscribed.context.as_str()), ("uuid:I", "uuid:C"));
-    assert_eq!((subscribed.expires, subscribed.bookmark.as_deref()), (Some(granted.expires), Some("change:7")));
+    assert_eq!(
+        (subscribed.expires, subscribed.bookmark.as_deref()),
+        (Some(granted.expires), Some("change:7"))
+    );
 
     let Delivery::Push(push) = &subscribe.delivery else { return };
     let event = Form::of(request).event(world::repository(), &world::thing());
     for to in [Some(&push.to), push.end_to.as_ref()].into_iter().flatten() {
-        let notice = Notice { to, message_id: "uuid:N", acknowledged: push.acknowledged, bookmark: granted.bookmark };
-        let messages = [notice.event(&event), notice.heartbeat(), notice.ended("uuid:I", Ended::SourceCanceling, "because")];
+        let notice =
+            Notice { to, message_id: "uuid:N", acknowledged: push.acknowledged, bookmark: granted.bookmark };
+        let messages = [
+            notice.event(&event),
+            notice.heartbeat(),
+            notice.ended("uuid:I", Ended::SourceCanceling, "because"),
+        ];
         for message in messages {
             world::well_formed(&message);
-            bounded("the event", &message, 4096 + to.address.len() + to.headers.iter().map(|(a, b, c)| a.len() + 2 * b.len() + c.len()).sum::<usize>(), 8);
+            bounded(
+                "the event",
+                &message,
+                4096 + to.address.len()
+                    + to.headers.iter().map(|(a, b, c)| a.len() + 2 * b.len() + c.len()).sum::<usize>(),
+                8,
+            );
             // what the client wants back comes back
             let document = roxmltree::Document::parse(&message).expect("it is well-formed");
             let told: Vec<_> = document.descendants().filter(roxmltree::Node::is_element).collect();
             for (namespace, name, text) in &to.headers {
                 let found = told.iter().any(|node| {
-                    node.tag_name().namespace().unwrap_or("") == namespace && node.tag_name().name() == name && node.text().unwrap_or("") == text
+                    node.tag_name().namespace().unwrap_or("") == namespace
+                        && node.tag_name().name() == name
+                        && node.text().unwrap_or("") == text
                 });
                 assert!(found, "{namespace} {name} {text:?}: {message}");
             }

@@ -1,8 +1,8 @@
 //! The classes that messages and queries are about: those that are served, and one with everything in it.
 
+use openrdms_cim::wql::Projection;
 use openrdms_cim::{Instance, ObjectPath, Repository, Value};
 use openrdms_wsman::client::Call;
-use openrdms_cim::wql::Projection;
 use openrdms_wsman::{InstanceItems, Items, Limits, Mode, Request};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -93,7 +93,13 @@ pub(crate) fn request(text: &str) -> Request {
 }
 
 /// Instances as the items of a listing.
-pub(crate) fn items(request: &Request, mode: Mode, repository: &Repository, instances: &[Instance], projection: &Projection) -> Items {
+pub(crate) fn items(
+    request: &Request,
+    mode: Mode,
+    repository: &Repository,
+    instances: &[Instance],
+    projection: &Projection,
+) -> Items {
     let mut items = Items::within(request.charset, usize::MAX, None);
     let mut writer = InstanceItems::new(request, mode, repository, projection);
     for instance in instances {

@@ -14,28 +14,31 @@ fn fuzz() -> PathBuf {
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(list) = fs::read_dir(folder) else { return Vec::new() };
-    let mut list: Vec<_> = list.map(|entry| entry.unwrap().path()).collect();
+    let mut list: Vec<_> = list.map(|entry| entry.expect("it can be listed").path()).collect();
     list.sort();
     list
 }
 
 fn names(folder: &str) -> BTreeSet<String> {
-    let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let stem = |path: PathBuf| {
+        path.file_stem().and_then(|name| name.to_str()).expect("it has a plain name").to_owned()
+    };
     entries(&fuzz().join(folder)).into_iter().map(stem).collect()
 }
 
-/// Plays all files of a folder; all that fail are told.
-fn play(folder: &Path, oracle: Oracle) -> usize {
+/// Plays all files of a folder: how many there are, and of how many something was read. All that fail are told.
+fn play(folder: &Path, oracle: Oracle) -> (usize, usize) {
+    let (mut read, mut failed) = (0, Vec::new());
     let files = entries(folder);
-    let failed: Vec<_> = files
-        .iter()
-        .filter(|file| {
-            let bytes = fs::read(file).unwrap();
-            panic::catch_unwind(|| oracle(&bytes)).is_err()
-        })
-        .collect();
+    for file in &files {
+        let bytes = fs::read(file).expect("it can be read");
+        match panic::catch_unwind(|| oracle(&bytes)) {
+            Ok(something) => read += usize::from(something),
+            Err(_) => failed.push(file),
+        }
+    }
     assert!(failed.is_empty(), "{failed:#?}");
-    files.len()
+    (files.len(), read)
 }
 
 #[test]
@@ -50,7 +53,10 @@ fn every_oracle_has_a_target_a_dictionary_and_seeds() {
 #[test]
 fn corpora_hold() {
     for (name, oracle) in ALL {
-        assert_ne!(play(&fuzz().join("corpus").join(name), oracle), 0, "{name} has no seeds");
+        let (files, read) = play(&fuzz().join("corpus").join(name), oracle);
+        // seeds of which nothing is read would be of little use, and an oracle that reads nothing of none
+        assert!(files > 0 && 2 * read >= files, "{name}: something was read of {read} of {files} seeds");
+        println!("{name}: something was read of {read} of {files} seeds");
     }
 }
 

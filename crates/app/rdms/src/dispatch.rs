@@ -104,6 +104,19 @@ impl Rdms {
         self.repository.class(&canonical_namespace(&path.namespace), &path.class)
     }
 
+    /// An instance as it is now, and which of `properties` are to become something else.
+    async fn compared(
+        &self,
+        who: &Principal,
+        path: &ObjectPath,
+        class: &Class,
+        properties: Params,
+    ) -> Result<(Instance, Params), CimError> {
+        let now = self.get(who, path).await?;
+        let properties = changes::of(class, &now, properties)?;
+        Ok((now, properties))
+    }
+
     async fn audit<T>(&self, call: &Call<'_>, class: &Class, outcome: &Result<T, MethodError>) {
         let Noted { target, subject, detail } = &call.audit;
         let (outcome, detail) = match outcome {
@@ -219,8 +232,15 @@ impl CimService for Rdms {
             return Err(not_capable(&class.name, "changed"));
         }
         changes::known(class, &properties)?;
-        let now = self.get(who, path).await?;
-        let properties = changes::of(class, &now, properties)?;
+        let (now, properties) = match self.compared(who, path, class, properties).await {
+            Ok(compared) => compared,
+            // who tried is written down here too, as for everything else that is refused
+            Err(error) => {
+                let (nothing, refused) = (Params::default(), Err::<Instance, MethodError>(error.into()));
+                self.audit(&change(who, path, "Put", &nothing), class, &refused).await;
+                return refused.map_err(|failed| failed.error);
+            }
+        };
         if properties.0.is_empty() {
             return Ok(now);
         }

@@ -173,6 +173,16 @@ async fn accounts_get_roles_and_go_and_are_not_made_without_a_password() {
     let new = Params::default().with("UserName", "emil");
     assert_eq!(code(rdms.create(&admin(), &users, new).await), WmiCode::WBEM_E_PROVIDER_NOT_CAPABLE);
     let trail = trail(&world).await;
+    let refused = |(action, target, outcome): &&(String, String, Outcome)| {
+        action == "OpenRDMS_User.Put"
+            && target.contains("alice")
+            && *outcome == Outcome::Failed(WmiCode::WBEM_E_ACCESS_DENIED.0)
+    };
+    assert_eq!(
+        trail.iter().filter(refused).count(),
+        1,
+        "who tried to become admin is written down: {trail:?}"
+    );
     for (action, subject) in [("Put", "TEST\\dora"), ("Delete", "TEST\\dora")] {
         let action = format!("OpenRDMS_User.{action}");
         assert!(

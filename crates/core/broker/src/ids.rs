@@ -53,7 +53,8 @@ macro_rules! name {
         impl TryFrom<String> for $name {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
-                Self::new(&text)
+                check($what, $rule, $max, &text, $ok)?;
+                Ok(Self(text))
             }
         }
 

@@ -5,8 +5,8 @@ use crate::xml::Xml;
 use crate::{Family, Input, read};
 use openrdms_cim::{Class, Instance, ObjectPath, Repository, Type, Value};
 use roxmltree::Node;
-use std::collections::HashMap;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// How values are written.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +26,11 @@ pub(crate) struct Layout<'a> {
     uri: String,
     ty: String,
     /// In the order of the alphabet.
-    properties: Vec<Member>,
+    properties: Vec<Slot>,
 }
 
-/// A property: its name, that of its element, and whether it is an array.
-struct Member {
+/// The place of a property: its name, that of its element, and whether it is an array.
+struct Slot {
     name: String,
     element: String,
     array: bool,
@@ -46,7 +46,7 @@ impl<'a> Layout<'a> {
             element: format!("p:{}", instance.class),
             uri: style.family.uri(&instance.namespace, &instance.class),
             ty: format!("p:{}_Type", instance.class),
-            properties: members("p", class, instance),
+            properties: slots("p", class, instance),
         }
     }
 
@@ -59,23 +59,22 @@ impl<'a> Layout<'a> {
     /// class declares and the instance lacks is null.
     pub(crate) fn write(&self, xml: &mut Xml, instance: &Instance) {
         xml.element(&self.element, &[("xmlns:p", &self.uri), ("xsi:type", &self.ty)], |xml| {
-            self.style.members(xml, &self.properties, instance);
+            self.style.properties(xml, &self.properties, instance);
         });
     }
 }
 
-/// The properties of a class, or where it is unknown those that the instance has.
-fn members(prefix: &str, class: Option<&Class>, instance: &Instance) -> Vec<Member> {
-    let member =
-        |name: &str, array| Member { name: name.to_owned(), element: format!("{prefix}:{name}"), array };
-    let mut members: Vec<_> = match class {
-        Some(class) => class.properties.iter().map(|p| member(&p.name, p.array)).collect(),
+/// For the properties of a class, or where it is unknown those that the instance has.
+fn slots(prefix: &str, class: Option<&Class>, instance: &Instance) -> Vec<Slot> {
+    let slot = |name: &str, array| Slot { name: name.to_owned(), element: format!("{prefix}:{name}"), array };
+    let mut slots: Vec<_> = match class {
+        Some(class) => class.properties.iter().map(|p| slot(&p.name, p.array)).collect(),
         None => {
-            instance.properties.iter().map(|(name, v)| member(name, matches!(v, Value::Array(_)))).collect()
+            instance.properties.iter().map(|(name, v)| slot(name, matches!(v, Value::Array(_)))).collect()
         }
     };
-    members.sort_by_key(|member| member.name.to_ascii_lowercase());
-    members
+    slots.sort_by_key(|slot| slot.name.to_ascii_lowercase());
+    slots
 }
 
 impl Style {
@@ -146,16 +145,16 @@ impl Style {
                 let ty = format!("{prefix}:{}_Type", instance.class);
                 let declared = format!("xmlns:{prefix}");
                 xml.element(name, &[(&declared, &uri), ("xsi:type", &ty)], |xml| {
-                    self.members(xml, &members(prefix, None, instance), instance);
+                    self.properties(xml, &slots(prefix, None, instance), instance);
                 });
             }
             _ => xml.leaf(name, &[], &plain(value)),
         }
     }
 
-    fn members(self, xml: &mut Xml, members: &[Member], instance: &Instance) {
-        for member in members {
-            self.value(xml, &member.element, instance.get(&member.name), member.array);
+    fn properties(self, xml: &mut Xml, slots: &[Slot], instance: &Instance) {
+        for slot in slots {
+            self.value(xml, &slot.element, instance.get(&slot.name), slot.array);
         }
     }
 
@@ -197,11 +196,9 @@ fn plain(value: &Value) -> Cow<'_, str> {
 pub(crate) fn read_instance<'a>(node: Node<'a, 'a>, namespace: &str, class: Option<&Class>) -> Instance {
     let members = Members::of(node);
     let properties = match class {
-        Some(class) => class
-            .properties
-            .iter()
-            .map(|p| (p.name.clone(), members.value(&p.name, p.ty, p.array)))
-            .collect(),
+        Some(class) => {
+            class.properties.iter().map(|p| (p.name.clone(), members.value(&p.name, p.ty, p.array))).collect()
+        }
         None => members.all().map(|(name, nodes)| (name.to_owned(), read_loose(nodes))).collect(),
     };
     let name = class.map_or_else(|| node.tag_name().name().to_owned(), |c| c.name.clone());

@@ -210,7 +210,8 @@ fn an_answer_is_read_once_however_it_is_spelt_and_nested() {
         }
     };
     // Each level has a name in several spellings: whoever took all of them for each would take 4^20.
-    let deep = (0..19).fold("v".to_owned(), |inner, _| format!("<ab>{inner}</ab><aB/><Ab/><AB/><ab/><aB/><Ab/><AB/>"));
+    let deep = (0..19)
+        .fold("v".to_owned(), |inner, _| format!("<ab>{inner}</ab><aB/><Ab/><AB/><ab/><aB/><Ab/><AB/>"));
     let instance = answer(&deep);
     let [(name, Value::Array(items))] = instance.properties.as_slice() else { panic!("{instance:?}") };
     assert_eq!((name.as_str(), items.len()), ("ab", 8));

@@ -143,7 +143,7 @@ fn instances_read_back_in_every_family_mode_and_charset() {
             for (mode, charset) in [(Mode::Object, Charset::Utf8), (Mode::ObjectAndEpr, Charset::Utf16Le)] {
                 let request = server(&text);
                 let items = one(&request, mode, &repository, &sent);
-                let message = charset.encode(&reply::listing(&request, "uuid:R", &items, Some("uuid:C")));
+                let message = charset.encode(reply::listing(&request, "uuid:R", &items, Some("uuid:C")));
                 let Ok(Answer::Listing(Listing { instances, next })) =
                     client::read(&message, NS, &repository)
                 else {

@@ -39,7 +39,7 @@ pub(crate) struct Methods {
 }
 
 /// The place of a method that runs.
-struct Place {
+pub(crate) struct Place {
     _counted: OwnedSemaphorePermit,
     _share: Option<Share<String>>,
 }
@@ -62,7 +62,7 @@ impl Methods {
         }
     }
 
-    fn take(&self, who: &Principal) -> Option<Place> {
+    pub(crate) fn take(&self, who: &Principal) -> Option<Place> {
         let (room, share) = if who.admin {
             (&self.admins, None)
         } else {

@@ -222,7 +222,7 @@ impl Shared {
         let expires = self.granted(asked.expires)?;
         let sink = match &asked.delivery {
             Delivery::Pull => None,
-            Delivery::Push(push) => Some(self.sink(push).await?),
+            Delivery::Push(push) => Some(self.sink(who, push).await?),
         };
         let what = Watch { namespace: resource.namespace.clone(), query };
         let since = match asked.bookmark {

@@ -20,6 +20,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 const BATCH: usize = 500;
+/// The most that is taken of a list that is needed whole: a server may never come to an end.
+const MOST_AT_ONCE: usize = 100_000;
 /// The longest reply we ask for, and the longest we read.
 const MAX_ENVELOPE: usize = 4 << 20;
 /// A logoff may take its grace period and a little.
@@ -99,9 +101,12 @@ impl Remote {
             let next = match answer {
                 Ok(Answer::Classes { classes, next }) => {
                     all.extend(classes);
+                    if all.len() > MOST_AT_ONCE {
+                        return Err(endless());
+                    }
                     next
                 }
-                Ok(Answer::Listing(Listing { instances, next })) if instances.is_empty() => next,
+                Ok(Answer::Listing(Listing { instances, next: None })) if instances.is_empty() => None,
                 Ok(_) => return Err(unexpected()),
                 Err(failure) => {
                     let known: Vec<Class> = self.repository.classes(namespace).cloned().collect();
@@ -259,6 +264,9 @@ impl<'r> Rows<'r> {
         let mut all = Vec::new();
         while let Some(batch) = self.next().await? {
             all.extend(batch);
+            if all.len() > MOST_AT_ONCE {
+                return Err(endless());
+            }
         }
         Ok(all)
     }
@@ -270,6 +278,10 @@ impl<'r> Rows<'r> {
             let _ = self.remote.call(namespace, &[], |call| call.release(&self.class, &context)).await;
         }
     }
+}
+
+fn endless() -> Failure {
+    Failure::failed(format!("the service lists more than {MOST_AT_ONCE} and does not come to an end"))
 }
 
 fn unexpected() -> Failure {

@@ -117,6 +117,8 @@ impl<'r> Watch<'r> {
                 Ok(events) => {
                     wait = AGAIN.0;
                     if events.is_empty() {
+                        // a server that does not wait is not asked again at once; what happens meanwhile is in its log
+                        tokio::time::sleep(AGAIN.0).await;
                         continue;
                     }
                     return Ok(Seen::Events(events));

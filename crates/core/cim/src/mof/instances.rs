@@ -193,7 +193,7 @@ impl<'s, 'a> Resolver<'s, 'a> {
         let plain = |it: Value| Made { size: size_of(&it), it, depth: 1 };
         let misfit = |ty: Type| Trouble { at, message: format!("not a value of type {}", ty.name()) };
         match (raw, ty) {
-            (Raw::Alias(name), Some(Type::Object)) => self.copy(at, name),
+            (Raw::Alias(name), Some(Type::Object)) => self.copy(at, name, namespace),
             (Raw::Alias(name), None | Some(Type::Reference)) => self.reference(at, name),
             (Raw::Instance(raw), None | Some(Type::Object)) => {
                 let made = self.instance(raw)?;
@@ -249,9 +249,13 @@ impl<'s, 'a> Resolver<'s, 'a> {
         made.map(|made| Made { it: Value::Object(Box::new(made.it)), size: made.size, depth: made.depth })
     }
 
-    /// A copy of the instance that an alias names.
-    fn copy(&mut self, at: Place, alias: &str) -> Making<Value> {
+    /// A copy of the instance that an alias names. It is of the namespace of what holds it: MOF has no way to say that an
+    /// object is of another one.
+    fn copy(&mut self, at: Place, alias: &str, namespace: &str) -> Making<Value> {
         let target = self.target(at, alias)?;
+        if self.raws.get(target).is_some_and(|raw| raw.namespace != namespace) {
+            return Err(Trouble { at, message: format!("${alias} is in another namespace") });
+        }
         self.instance_at(target);
         match self.instances.get(target) {
             Some(Work::Done(made)) => {

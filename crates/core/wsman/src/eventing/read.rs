@@ -4,7 +4,7 @@ use super::{
     Acknowledged, Bookmark, Delivery, EVENTING, Endpoint, Eventing, GET_STATUS, PULL, PUSH, PUSH_WITH_ACK,
     Push, RENEW, SUBSCRIBE, Subscribe, UNSUBSCRIBE,
 };
-use crate::names::{ADDRESSING, WSMAN};
+use crate::names::{ADDRESSING, SOAP, WSMAN};
 use crate::request::body;
 use crate::{Charset, Fault, Subcode, read};
 use openrdms_cim::value::time;
@@ -100,6 +100,9 @@ fn endpoint<'a>(node: Node<'a, 'a>) -> Result<Endpoint, Fault> {
     let parts = ["ReferenceProperties", "ReferenceParameters"];
     for node in parts.iter().filter_map(|name| read::child(node, ADDRESSING, name)).flat_map(read::children) {
         let (namespace, name) = (node.tag_name().namespace().unwrap_or(""), node.tag_name().name());
+        if [SOAP, ADDRESSING].contains(&namespace) {
+            return Err(unusable("the endpoint's reference holds headers that are the sender's own"));
+        }
         let text = read::text(node);
         let longest = namespace.len().max(name.len()).max(text.len());
         if headers.len() >= MAX_HEADERS || longest > MAX_TEXT || read::children(node).next().is_some() {

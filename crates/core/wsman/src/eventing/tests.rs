@@ -234,6 +234,19 @@ fn a_push_says_where_to_and_how() {
 }
 
 #[test]
+fn a_reference_brings_no_headers_that_are_the_sender_s_own() {
+    for own in [r#"<a:Action>x</a:Action>"#, r#"<s:Role xmlns:s="http://www.w3.org/2003/05/soap-envelope"/>"#]
+    {
+        let delivery = format!(
+            "><e:NotifyTo><a:Address>http://there</a:Address><a:ReferenceParameters>{own}\
+             </a:ReferenceParameters></e:NotifyTo>"
+        );
+        let refused = subscribe_to(&delivery, "").unwrap_err();
+        assert_eq!(refused.subcode, Some(Subcode::EventDeliverToUnusable), "{own}");
+    }
+}
+
+#[test]
 fn an_acknowledgement_names_the_message() {
     let ack = |action: &str, id: &str| {
         let text = crate::reply::envelope(action, "uuid:3", Some(id), |_| {});

@@ -2,11 +2,12 @@
 //! the other end is slow the log waits, not this process.
 
 use super::pull::at;
+use super::push_to::PushTo;
 use super::sink::Sink;
 use super::{Subscription, fresh_id};
 use crate::Shared;
 use openrdms_cim::service::Told;
-use openrdms_cim::{CimService, Kind, Limits};
+use openrdms_cim::{CimService, Kind, Limits, Principal};
 use openrdms_wsman::eventing::reply::{self, Ended, Notice};
 use openrdms_wsman::eventing::{Acknowledged, Bookmark, Push};
 use openrdms_wsman::{Charset, Fault, Subcode};
@@ -15,7 +16,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Events that are read at once. What is sent late because the other end is slow is still what the account may see
-/// then, not what it could when the first of many was read.
+/// then, not what it could when the first of many was read; for the same reason an event is read anew before it is
+/// sent again.
 const BATCH: usize = 1;
 /// How often a failed delivery is tried again, and at what distance, where the client does not say; and the most.
 const RETRY: (u32, Duration) = (3, Duration::from_secs(5));
@@ -34,6 +36,14 @@ pub(super) struct Pushing {
     retry: (u32, Duration),
 }
 
+/// A message that did not arrive. It may have arrived all the same, so it keeps its id.
+struct Undelivered {
+    behind: Bookmark,
+    message_id: String,
+    /// How often it was sent.
+    times: u32,
+}
+
 /// Why there is nothing more to push.
 enum Over {
     /// Its time is over, or the client has ended it: nothing to tell.
@@ -43,22 +53,19 @@ enum Over {
 }
 
 impl Shared {
-    /// Looks whether events may be pushed as is asked.
-    pub(super) async fn sink(&self, asked: &Push) -> Result<Pushing, Fault> {
-        let policy = &self.config.push_to;
-        if policy.is_empty() {
-            let reason = "events are not pushed here: pull them, or let an administrator list the address in \
-                          [management] push_to";
-            return Err(Fault::new(Subcode::DeliveryModeRequestedUnavailable, reason));
-        }
-        let to = Sink::new(asked.to.clone(), Arc::clone(policy)).await?;
-        let end_to = match &asked.end_to {
-            Some(end_to) => Some(Sink::new(end_to.clone(), Arc::clone(policy)).await?),
-            None => None,
-        };
-        let (total, every) = asked.retry.unwrap_or(RETRY);
-        let retry = (total.min(MOST_RETRIES.0), every.min(MOST_RETRIES.1));
-        Ok(Pushing { to, end_to, acknowledged: asked.acknowledged, charset: asked.charset, retry })
+    /// Looks whether events may be pushed as is asked. This takes a method's place until it is done, whoever still
+    /// waits: one user's names that nobody answers for do not keep others from being looked up.
+    pub(super) async fn sink(&self, who: &Principal, asked: &Push) -> Result<Pushing, Fault> {
+        let place = self.methods.take(who);
+        let place =
+            place.ok_or_else(|| Fault::new(Subcode::QuotaLimit, "too many addresses are being looked up"))?;
+        let (asked, policy) = (asked.clone(), Arc::clone(&self.config.push_to));
+        let looking = tokio::spawn(async move {
+            let found = Pushing::to(&asked, &policy).await;
+            drop(place);
+            found
+        });
+        looking.await.map_err(|_| Fault::new(Subcode::InternalError, "the address cannot be looked up"))?
     }
 
     pub(super) fn start_pushing(&self, subscription: Arc<Subscription>, mut pushing: Pushing) {
@@ -86,25 +93,43 @@ impl Shared {
 }
 
 impl Pushing {
+    async fn to(asked: &Push, policy: &Arc<PushTo>) -> Result<Self, Fault> {
+        if policy.is_empty() {
+            let reason = "events are not pushed here: pull them, or let an administrator list the address in \
+                          [management] push_to";
+            return Err(Fault::new(Subcode::DeliveryModeRequestedUnavailable, reason));
+        }
+        let to = Sink::new(asked.to.clone(), Arc::clone(policy)).await?;
+        let end_to = match &asked.end_to {
+            Some(end_to) => Some(Sink::new(end_to.clone(), Arc::clone(policy)).await?),
+            None => None,
+        };
+        let (total, every) = asked.retry.unwrap_or(RETRY);
+        let retry = (total.min(MOST_RETRIES.0), every.min(MOST_RETRIES.1));
+        Ok(Pushing { to, end_to, acknowledged: asked.acknowledged, charset: asked.charset, retry })
+    }
+
     async fn run(&mut self, service: &dyn CimService, subscription: &Subscription) -> Over {
+        let mut undelivered = None;
         loop {
             let after = subscription.place().position;
             let limits = Limits { max_elements: BATCH };
             match service.changes(&subscription.owner, &subscription.what, after, limits).await {
                 Ok(Told::Lost) => return Over::Told(Ended::SourceCanceling, "events were lost"),
                 Ok(Told::Events { events, read_to }) => {
-                    let more = !events.is_empty();
-                    for happened in events {
-                        let event = subscription.form.event(service.repository(), &happened.event);
-                        let behind = Bookmark::After(happened.position);
-                        if !self.deliver(subscription, Some(&event), behind).await {
-                            return Over::Told(Ended::DeliveryFailure, "events could not be delivered");
+                    let Some(happened) = events.into_iter().next() else {
+                        subscription.advance(read_to, None);
+                        match self.wait(service, subscription, &mut undelivered).await {
+                            Ok(()) => continue,
+                            Err(over) => return over,
                         }
-                        subscription.advance(happened.position, Some(Instant::now()));
-                    }
-                    subscription.advance(read_to, None);
-                    if more {
-                        continue;
+                    };
+                    let event = subscription.form.event(service.repository(), &happened.event);
+                    let behind = Bookmark::After(happened.position);
+                    match self.deliver(subscription, Some(&event), behind, &mut undelivered).await {
+                        Ok(true) => subscription.advance(happened.position, Some(Instant::now())),
+                        Ok(false) => {}
+                        Err(over) => return over,
                     }
                 }
                 Err(error) if error.kind == Kind::Denied => {
@@ -113,26 +138,43 @@ impl Pushing {
                 Err(error) => {
                     tracing::warn!(%error, "events cannot be read now");
                     sleep(STORE_RETRY).await;
-                    continue;
-                }
-            }
-            let place = subscription.place();
-            tokio::select! {
-                () = service.changed(place.position) => {}
-                () = at(subscription.heartbeat()) => {
-                    if !self.deliver(subscription, None, Bookmark::After(place.position)).await {
-                        return Over::Told(Ended::DeliveryFailure, "heartbeats could not be delivered");
-                    }
-                    subscription.advance(place.position, Some(Instant::now()));
                 }
             }
         }
     }
 
-    /// Sends an event, or a heartbeat, until it has arrived; answers whether it has. It may arrive twice: the message
-    /// id is the same then.
-    async fn deliver(&mut self, subscription: &Subscription, event: Option<&str>, behind: Bookmark) -> bool {
-        let message_id = fresh_id();
+    /// Waits until something may have happened, or until a heartbeat has arrived or has to be sent again.
+    async fn wait(
+        &mut self,
+        service: &dyn CimService,
+        subscription: &Subscription,
+        undelivered: &mut Option<Undelivered>,
+    ) -> Result<(), Over> {
+        let place = subscription.place();
+        tokio::select! {
+            () = service.changed(place.position) => return Ok(()),
+            () = at(subscription.heartbeat()) => {}
+        }
+        let behind = Bookmark::After(place.position);
+        if self.deliver(subscription, None, behind, undelivered).await? {
+            subscription.advance(place.position, Some(Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// Sends an event, or a heartbeat, once, and answers whether it has arrived; if not, it is time to try again. It
+    /// may arrive twice: the message id is the same then.
+    async fn deliver(
+        &mut self,
+        subscription: &Subscription,
+        event: Option<&str>,
+        behind: Bookmark,
+        undelivered: &mut Option<Undelivered>,
+    ) -> Result<bool, Over> {
+        let (total, every) = self.retry;
+        let before = undelivered.take().filter(|before| before.behind == behind);
+        let Undelivered { message_id, times, .. } =
+            before.unwrap_or_else(|| Undelivered { behind, message_id: fresh_id(), times: 0 });
         let notice = Notice {
             to: &self.to.endpoint.clone(),
             message_id: &message_id,
@@ -140,21 +182,20 @@ impl Pushing {
             bookmark: subscription.send_bookmarks.then_some(behind),
         };
         let message = event.map_or_else(|| notice.heartbeat(), |event| notice.event(event));
-        let (total, every) = self.retry;
-        for attempt in 0..=total {
-            if attempt > 0 {
-                sleep(every).await;
-            }
-            match self.to.send(&message, self.charset).await {
-                Ok(answer) => match self.acknowledged {
-                    Acknowledged::ByStatus => return true,
-                    Acknowledged::ByMessage if reply::is_acknowledged(&answer, &message_id) => return true,
-                    Acknowledged::ByMessage => tracing::debug!("an event was not acknowledged"),
-                },
-                Err(error) => tracing::debug!(%error, attempt, "an event was not delivered"),
-            }
+        match self.to.send(&message, self.charset).await {
+            Ok(answer) => match self.acknowledged {
+                Acknowledged::ByStatus => return Ok(true),
+                Acknowledged::ByMessage if reply::is_acknowledged(&answer, &message_id) => return Ok(true),
+                Acknowledged::ByMessage => tracing::debug!("an event was not acknowledged"),
+            },
+            Err(error) => tracing::debug!(%error, times, "an event was not delivered"),
         }
-        false
+        if times >= total {
+            return Err(Over::Told(Ended::DeliveryFailure, "events could not be delivered"));
+        }
+        *undelivered = Some(Undelivered { behind, message_id, times: times + 1 });
+        sleep(every).await;
+        Ok(false)
     }
 
     async fn farewell(&mut self, subscription: &Subscription, why: Ended, reason: &str) {

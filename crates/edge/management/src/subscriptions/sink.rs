@@ -17,7 +17,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -27,6 +28,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(20);
 /// The longest answer, in bytes.
 const LONGEST: usize = 64 * 1024;
+
+/// Names that are looked up at once. Each takes a thread that nobody can stop, and passwords are checked by such
+/// threads too: names that nobody answers for must not take them all.
+static LOOK_UPS: Semaphore = Semaphore::const_new(32);
 
 /// Somewhere to send messages to.
 pub(super) struct Sink {
@@ -143,9 +148,8 @@ impl Sink {
     /// The addresses that events may be sent to. They are looked up for every connection, and it is to these that it
     /// is made: a name that changes its mind in between gains nothing.
     async fn addresses(&self) -> Result<Vec<SocketAddr>, SendError> {
-        let found =
-            tokio::net::lookup_host((self.host.as_str(), self.port)).await.map_err(SendError::Connect)?;
-        let allowed: Vec<_> = found.filter(|to| self.policy.allows(&self.host, *to)).collect();
+        let found = look_up(self.host.clone(), self.port).await.map_err(SendError::Connect)?;
+        let allowed: Vec<_> = found.into_iter().filter(|to| self.policy.allows(&self.host, *to)).collect();
         if allowed.is_empty() { Err(SendError::NotAllowed(self.host.clone())) } else { Ok(allowed) }
     }
 
@@ -180,6 +184,17 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+/// The addresses of a name. Whoever gives up waiting leaves the place taken until the thread is done.
+async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let place = LOOK_UPS.acquire().await.map_err(io::Error::other)?;
+    let looking = tokio::spawn(async move {
+        let found = lookup_host((host.as_str(), port)).await.map(Iterator::collect);
+        drop(place);
+        found
+    });
+    looking.await.map_err(io::Error::other)?
 }
 
 /// Certificates are checked by the system's roots, which are read anew: they may have been brought up to date.

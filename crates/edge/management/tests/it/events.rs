@@ -8,7 +8,7 @@ use openrdms_cim::{
     CimError, CimService, Enumeration, Instance, Kind, Limits, Listing, MethodResult, ObjectPath, Params,
     Principal, Repository,
 };
-use openrdms_management::{Config, Server};
+use openrdms_management::{Config, PushTo, Server};
 use openrdms_wsman::client::{AnswerError, Call};
 use openrdms_wsman::eventing::client::{
     Events, Subscribed, Wanted, read_events, read_subscribed, read_unsubscribed,
@@ -157,6 +157,17 @@ fn call<'a>(max_envelope: usize) -> Call<'a> {
         max_envelope,
         options: &[],
     }
+}
+
+/// A Subscribe that pulls.
+fn subscribing() -> String {
+    call(8192).subscribe(&Wanted {
+        namespace: NAMESPACE,
+        query: "SELECT * FROM E",
+        expires: Duration::from_secs(600),
+        heartbeats: None,
+        bookmark: None,
+    })
 }
 
 fn numbers(events: &Events) -> Vec<i128> {
@@ -314,20 +325,30 @@ async fn subscriptions_are_bounded_and_users_keep_no_administrator_out() {
 #[tokio::test]
 async fn pushes_are_refused_unless_an_administrator_has_listed_the_address() {
     let server = Running::start(1, Config::default()).await;
-    let wanted = Wanted {
-        namespace: NAMESPACE,
-        query: "SELECT * FROM E",
-        expires: Duration::from_secs(600),
-        heartbeats: None,
-        bookmark: None,
-    };
     let pull = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Pull\">";
     let push = "http://schemas.xmlsoap.org/ws/2004/08/eventing/DeliveryModes/Push\"><e:NotifyTo><a:Address>\
                 http://127.0.0.1:9/</a:Address></e:NotifyTo>";
-    let body = call(8192).subscribe(&wanted);
+    let body = subscribing();
     assert!(body.contains(pull), "{body}");
     let answer = read_subscribed(&server.ask(ROOT, &body.replace(pull, push)).await);
     assert!(refused(answer).contains("push_to"), "the reason says what to do");
+}
+
+#[tokio::test]
+async fn addresses_are_looked_up_within_limits() {
+    let push_to = Arc::new(PushTo::parse(["192.0.2.0/24"]).unwrap());
+    let config = Config { max_user_methods: 0, push_to, ..Config::default() };
+    let server = Running::start(1, config).await;
+    let push = |who: &'static str| {
+        let delivery = "http://schemas.xmlsoap.org/ws/2004/08/eventing/DeliveryModes/Push\"><e:NotifyTo><a:Address>\
+                        http://127.0.0.1:9/</a:Address></e:NotifyTo>";
+        let body = subscribing().replace("http://schemas.dmtf.org/wbem/wsman/1/wsman/Pull\">", delivery);
+        let server = &server;
+        async move { refused(read_subscribed(&server.ask(who, &body).await)) }
+    };
+    assert!(push(ANNA).await.contains("too many addresses"));
+    assert!(push(ROOT).await.contains("may not be sent to"));
+    server.subscribe(ANNA, None).await.unwrap();
 }
 
 #[tokio::test]

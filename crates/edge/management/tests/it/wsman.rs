@@ -73,6 +73,30 @@ async fn a_long_listing_comes_whole_in_batches() {
 }
 
 #[tokio::test]
+async fn a_reply_brings_what_was_asked_for_in_however_many_pages_it_is_read() {
+    let server = Running::plain(1500).await;
+    let page = listing(&server, &enumerate(701)).await;
+    assert_eq!(ids(&page), (1..=701).collect::<Vec<i128>>());
+    let rest = call(&[]).pull(&class(), &page.next.unwrap(), 701);
+    assert_eq!(ids(&listing(&server, &rest).await), (702..=1402).collect::<Vec<i128>>());
+    let odd = Enumeration { class: class(), condition: Some(Condition::equal("ConnectState", "4")) };
+    let page = listing(&server, &call(&[]).enumerate(&odd, 701)).await;
+    assert_eq!(ids(&page), (1..=1401).step_by(2).collect::<Vec<i128>>());
+}
+
+#[tokio::test]
+async fn a_reply_is_filled_as_far_as_the_envelope_goes() {
+    let server = Running::plain(2500).await;
+    let page = listing(&server, &enumerate(1000)).await;
+    let small = Call { max_envelope: 100_000, ..call(&[]) };
+    let what = Enumeration { class: class(), condition: None };
+    let (reply, answer) = ask(&server, ROOT, &small.enumerate(&what, 1000)).await;
+    let Ok(Answer::Listing(fewer)) = answer else { panic!("{answer:?}") };
+    assert!((95_000..=100_000).contains(&reply.body.len()), "{}", reply.body.len());
+    assert!((150..page.instances.len()).contains(&fewer.instances.len()), "{}", fewer.instances.len());
+}
+
+#[tokio::test]
 async fn a_reply_fits_into_the_clients_envelope() {
     let server = Running::plain(300).await;
     let small = Call { max_envelope: 8192, ..call(&[]) };

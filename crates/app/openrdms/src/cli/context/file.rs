@@ -5,6 +5,7 @@ use crate::cli::Failure;
 use crate::cli::remote::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 
@@ -61,18 +62,26 @@ impl File {
     pub(super) fn load() -> Result<Self, Failure> {
         let Some(path) = path() else { return Ok(Self::default()) };
         let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
-        let meta = match std::fs::metadata(&path) {
-            Ok(meta) => meta,
+        // one opening: what is judged is what is read
+        let mut open = match std::fs::File::open(&path) {
+            Ok(open) => open,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(wrong(&error)),
         };
+        let meta = open.metadata()?;
+        // root's file, such as an image brings along, is nobody else's word
+        if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(wrong(&"it is somebody else's, and it says whom passwords are sent to"));
+        }
         if meta.mode() & 0o022 != 0 {
             return Err(wrong(&"others can write it, and it says whom passwords are sent to: chmod 600"));
         }
         if meta.len() > MOST {
             return Err(wrong(&"larger than 1 MiB"));
         }
-        let file: Self = toml::from_str(&std::fs::read_to_string(&path)?).map_err(|error| wrong(&error))?;
+        let mut text = String::new();
+        open.by_ref().take(MOST).read_to_string(&mut text)?;
+        let file: Self = toml::from_str(&text).map_err(|error| wrong(&error))?;
         for (server, fingerprint) in &file.known {
             // Taken for unknown it would be replaced on first use.
             fingerprint.parse::<Fingerprint>().map_err(|why| wrong(&format!("[known] {server}: {why}")))?;

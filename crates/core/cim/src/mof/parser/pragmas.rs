@@ -49,9 +49,11 @@ impl Parser<'_, '_, '_> {
                 let text = self.text()?;
                 let namespace = without_server(&text);
                 if namespace.len() > MAX_NAMESPACE {
-                    return Err(error(&at, &format!("namespace is longer than {MAX_NAMESPACE} bytes")));
+                    let message = format!("namespace is longer than {MAX_NAMESPACE} bytes");
+                    self.shared.remark(self.file, error(&at, &message));
+                } else {
+                    self.shared.namespace = namespace;
                 }
-                self.shared.namespace = namespace;
                 self.mark(')')
             }
             name => {

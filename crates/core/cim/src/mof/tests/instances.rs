@@ -49,6 +49,14 @@ fn an_alias_is_a_reference_or_a_copy_by_what_belongs_there() {
 }
 
 #[test]
+fn an_object_is_of_the_namespace_of_what_holds_it() {
+    let other = "#pragma namespace(\"other\")\ninstance of A as $A { Size = 5; };";
+    let (made, remarks) = instances(&format!("instance of A {{ Id = \"1\"; In = $A; }}; {other}"));
+    assert_eq!(made.len(), 1, "the one that is named: {made:?}");
+    assert!(remarks.iter().any(|r| r == "$a is in another namespace"), "{remarks:?}");
+}
+
+#[test]
 fn an_instance_may_stand_in_a_string() {
     let (made, remarks) =
         instances(r#"instance of A { Id = "1"; In = "instance of B { Id = \"2\"; Ratio = 0.5; };"; };"#);
