@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from support import wait
 from support.certificates import make, settings
 from support.negotiate import certificate
+from support.server import Server, make_data_dir, remove
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +59,17 @@ def test_a_certificate_that_cannot_be_read_leaves_the_old_one(server, directory)
     server.process.signal(signal.SIGHUP)
     wait.until("the log says so", lambda: "the old certificate stays" in server.process.log)
     assert certificate(server.rdp) == of_https(server) == before
+
+
+def test_nothing_is_made_in_place_of_a_file_that_is_missing_for_a_moment(tmp_path):
+    data_dir = make_data_dir()
+    try:
+        with Server(data_dir, tmp_path) as server:
+            before = certificate(server.rdp)
+            (data_dir / "tls/private-key.pem").unlink()
+            server.process.signal(signal.SIGHUP)
+            wait.until("the log says so", lambda: "the old certificate stays" in server.process.log)
+            assert certificate(server.rdp) == of_https(server) == before
+            assert not (data_dir / "tls/private-key.pem").exists()
+    finally:
+        remove(data_dir)

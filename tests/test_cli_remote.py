@@ -1,6 +1,7 @@
 """The command line from another machine: whom it trusts, what it remembers, where passwords go."""
 
 import hashlib
+import http.server
 import json
 import os
 import re
@@ -209,6 +210,37 @@ def test_a_contexts_file_that_others_may_write_is_not_believed(elsewhere):
     os.chown(elsewhere.contexts, 65534, 65534)
     said = elsewhere.run("context", "list")
     assert said.returncode == USAGE and "somebody else's" in said.stderr
+
+
+def test_a_list_that_never_ends_is_given_up(elsewhere):
+    """A list that is needed whole, from a server that always has one more page."""
+    users = "<p:OpenRDMS_User/>" * 30_000
+    page = (
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
+        ' xmlns:n="http://schemas.xmlsoap.org/ws/2004/09/enumeration"'
+        ' xmlns:p="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/OpenRDMS_User"><s:Header/><s:Body><n:PullResponse>'
+        f"<n:EnumerationContext>x</n:EnumerationContext><n:Items>{users}</n:Items></n:PullResponse></s:Body></s:Envelope>"
+    ).encode()
+
+    class Endless(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as endless:
+        threading.Thread(target=endless.serve_forever, daemon=True).start()
+        where = ["--server", f"http://127.0.0.1:{endless.server_address[1]}", "--username", "admin"]
+        said = elsewhere.run(*where, "user", "delete", "anna", "--force")
+        endless.shutdown()
+    assert said.returncode == 1 and "does not come to an end" in said.stderr
 
 
 def test_an_administrator_elsewhere_manages_accounts_too(elsewhere, server):

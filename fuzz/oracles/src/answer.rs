@@ -57,14 +57,17 @@ fn measure(value: &Value, count: &mut usize, text: &mut usize) {
 fn is_sound(length: usize, repository: &Repository, instances: &[Instance]) {
     is_no_more(length, instances.iter().flat_map(|i| &i.properties).map(|(_, value)| value));
     for instance in instances {
-        let once = again(repository, instance);
-        assert_eq!(format!("{:?}", again(repository, &once)), format!("{once:?}"), "of {instance:?}");
+        if let Some(once) = again(repository, instance) {
+            let twice = again(repository, &once);
+            assert_eq!(format!("{twice:?}"), format!("{:?}", Some(once)), "of {instance:?}");
+        }
         is_one_instance(length, &print::instance(instance));
     }
 }
 
-/// The instance as our own server writes it and our own client reads it.
-fn again(repository: &Repository, instance: &Instance) -> Instance {
+/// The instance as our own server writes it and our own client reads it; `None` where it is as deep as an answer may be,
+/// and so deeper as an item of a listing.
+fn again(repository: &Repository, instance: &Instance) -> Option<Instance> {
     let what = Enumeration { class: ObjectPath::class(NS, "T_Thing"), condition: None };
     let request = world::request(&world::call().enumerate(&what, 5));
     let instances = std::slice::from_ref(instance);
@@ -73,9 +76,10 @@ fn again(repository: &Repository, instance: &Instance) -> Instance {
     world::well_formed(&message);
     match client::read(message.as_bytes(), NS, repository) {
         Ok(Answer::Listing(listing)) => match <[Instance; 1]>::try_from(listing.instances) {
-            Ok([instance]) => instance,
+            Ok([instance]) => Some(instance),
             Err(instances) => panic!("{} instances in {message}", instances.len()),
         },
+        Err(AnswerError::Malformed("not xml, or too large")) => None,
         other => panic!("{other:?} of {message}"),
     }
 }

@@ -9,6 +9,9 @@ const MAX_SIZE: u32 = 1000;
 /// How many desktops are prepared at once.
 const PREPARED_AT_ONCE: usize = 4;
 
+/// The longest name that is shown, in characters: it is in every list, whose length is limited.
+const LONGEST_NAME: usize = 256;
+
 impl Engine {
     /// Makes a collection and prepares its desktops, `ALIAS-001` and on.
     ///
@@ -27,6 +30,7 @@ impl Engine {
                 "a collection holds 1 to {MAX_SIZE} desktops, not {size}"
             )));
         }
+        check_display_name(&display_name)?;
         for user in users.iter().flatten() {
             if self.inner.store.account(user).await?.is_none() {
                 return Err(EngineError::Invalid(format!("there is no account {user}: add it first")));
@@ -75,4 +79,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+pub(crate) fn check_display_name(name: &str) -> Result<(), EngineError> {
+    if name.chars().nth(LONGEST_NAME).is_none() {
+        return Ok(());
+    }
+    Err(EngineError::Invalid(format!("a collection's name has {LONGEST_NAME} characters at most")))
 }

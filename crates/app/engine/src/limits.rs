@@ -4,6 +4,7 @@
 //! The looks hold up nobody and are held up by nobody: a warning is shown, and the end of an action waited for, by a
 //! task of its own. What was warned of is kept in memory only: after a restart users are warned anew, never less.
 
+use crate::collections::check_display_name;
 use crate::{Engine, EngineError, Expected, now};
 use futures_util::{StreamExt as _, stream};
 use openrdms_broker::limits::{Due, Warning, due};
@@ -225,7 +226,9 @@ impl Engine {
         alias: &str,
         change: impl Into<CollectionChange>,
     ) -> Result<(), EngineError> {
-        self.inner.store.change_collection(alias, change.into()).await?;
+        let change = change.into();
+        change.display_name.as_deref().map_or(Ok(()), check_display_name)?;
+        self.inner.store.change_collection(alias, change).await?;
         self.inner.commits.send_modify(|n| *n += 1);
         Ok(())
     }

@@ -98,6 +98,9 @@ async fn a_collection_is_made_changed_and_removed() {
     assert_eq!(changed.get("ActiveLimitSeconds"), &Value::Uint32(60));
     assert_eq!(changed.get("IdleLimitSeconds"), &Value::Uint32(900), "what is not given stays");
 
+    let endless = Params::default().with("DisplayName", "x".repeat(257));
+    assert_eq!(code(rdms.put(&admin(), &path, endless).await), WmiCode::WBEM_E_INVALID_PARAMETER);
+
     rdms.delete(&admin(), &path).await.unwrap();
     assert_eq!(code(rdms.get(&admin(), &path).await), WmiCode::WBEM_E_NOT_FOUND);
     assert_eq!(code(rdms.delete(&admin(), &path).await), WmiCode::WBEM_E_NOT_FOUND);
@@ -109,7 +112,7 @@ async fn a_collection_is_made_changed_and_removed() {
     };
     assert_eq!((done("Create"), done("Put"), done("Delete")), (1, 1, 1), "one record a change: {trail:?}");
     let failed = trail.iter().filter(|(_, _, outcome)| matches!(outcome, Outcome::Failed(_))).count();
-    assert_eq!(failed, 4, "what is refused by the class or its provider is told too: {trail:?}");
+    assert_eq!(failed, 5, "what is refused by the class or its provider is told too: {trail:?}");
 }
 
 #[tokio::test]

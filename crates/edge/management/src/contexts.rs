@@ -1,6 +1,7 @@
 //! Open listings. Each is a cursor of the service and what was asked for: it does not grow with the answer.
 
 use crate::Config;
+use openrdms_cim::Principal;
 use openrdms_cim::value::time;
 use openrdms_wsman::bind::Wanted;
 use openrdms_wsman::{Expiry, Fault, Mode, Subcode};
@@ -74,11 +75,13 @@ impl Contexts {
         }
     }
 
-    /// Opens a listing; its name cannot be guessed.
-    pub(crate) fn open(&self, context: Context) -> Result<String, Fault> {
+    /// Opens a listing; its name cannot be guessed. Who is no administrator finds room in the first half only, so that
+    /// users never keep administrators out.
+    pub(crate) fn open(&self, who: &Principal, context: Context) -> Result<String, Fault> {
         let (id, mut open) = (Uuid::new_v4(), self.lock());
         let theirs = open.values().filter(|(c, _)| c.owner == context.owner).count();
-        if open.len() >= self.most || theirs >= self.most_each {
+        let most = if who.admin { self.most } else { self.most / 2 };
+        if open.len() >= most || theirs >= self.most_each {
             return Err(Fault::new(Subcode::QuotaLimit, "too many listings are open"));
         }
         let until = context.end.unwrap_or(Instant::now() + self.idle);
@@ -173,10 +176,18 @@ mod tests {
         Context { owner: owner.into(), wanted, mode: Mode::Object, cursor: None, end: None }
     }
 
+    fn admin(name: &str) -> Principal {
+        Principal { name: name.to_owned(), admin: true, from: String::new() }
+    }
+
+    fn open(contexts: &Contexts, owner: &str) -> Result<String, Fault> {
+        contexts.open(&admin(owner), context(owner))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_listing_is_its_owners_alone() {
         let contexts = contexts();
-        let id = contexts.open(context("anna")).unwrap();
+        let id = open(&contexts, "anna").unwrap();
         assert_eq!(contexts.find(&id, "berta").unwrap_err(), unknown());
         assert_eq!(contexts.release(&id, "berta").unwrap_err(), unknown());
         assert!(contexts.find(&id, "anna").is_ok());
@@ -187,7 +198,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_reply_keeps_it_open_for_a_minute() {
         let contexts = contexts();
-        let id = contexts.open(context("anna")).unwrap();
+        let id = open(&contexts, "anna").unwrap();
         tokio::time::advance(Duration::from_secs(59)).await;
         contexts.advance(&id, Some("5".into()));
         tokio::time::advance(Duration::from_secs(59)).await;
@@ -202,7 +213,7 @@ mod tests {
         let granted = |expiry| Granted::new(expiry, &Config::default());
         let given = granted(Expiry::In(Duration::from_secs(90))).unwrap();
         assert_eq!(given.text, "P0DT0H1M30S");
-        let id = contexts.open(Context { end: Some(given.end), ..context("anna") }).unwrap();
+        let id = contexts.open(&admin("anna"), Context { end: Some(given.end), ..context("anna") }).unwrap();
         tokio::time::advance(Duration::from_secs(80)).await;
         contexts.advance(&id, Some("5".into()));
         assert_eq!(contexts.left(&id, "anna").unwrap(), "P0DT0H0M10S");
@@ -224,15 +235,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_table_is_bounded_and_room_returns() {
         let contexts = contexts();
-        let first = contexts.open(context("anna")).unwrap();
-        contexts.open(context("anna")).unwrap();
-        assert_eq!(contexts.open(context("anna")).unwrap_err().subcode, Some(Subcode::QuotaLimit));
-        contexts.open(context("berta")).unwrap();
-        assert_eq!(contexts.open(context("berta")).unwrap_err().subcode, Some(Subcode::QuotaLimit));
+        let first = open(&contexts, "anna").unwrap();
+        open(&contexts, "anna").unwrap();
+        assert_eq!(open(&contexts, "anna").unwrap_err().subcode, Some(Subcode::QuotaLimit));
+        open(&contexts, "berta").unwrap();
+        assert_eq!(open(&contexts, "berta").unwrap_err().subcode, Some(Subcode::QuotaLimit));
         contexts.advance(&first, None);
-        contexts.open(context("berta")).unwrap();
+        open(&contexts, "berta").unwrap();
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(contexts.open(context("anna")).is_ok());
+        assert!(open(&contexts, "anna").is_ok());
         assert_eq!(contexts.lock().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn users_keep_no_administrator_out() {
+        let contexts = Contexts::new(&Config { max_listings: 4, ..Config::default() });
+        let user = |name: &str| Principal { admin: false, ..admin(name) };
+        for name in ["anna", "berta"] {
+            contexts.open(&user(name), context(name)).unwrap();
+        }
+        let full = contexts.open(&user("carl"), context("carl")).unwrap_err();
+        assert_eq!(full.subcode, Some(Subcode::QuotaLimit));
+        open(&contexts, "root").unwrap();
+        open(&contexts, "root").unwrap();
+        assert_eq!(open(&contexts, "root").unwrap_err().subcode, Some(Subcode::QuotaLimit));
     }
 }

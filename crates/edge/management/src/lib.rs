@@ -39,7 +39,7 @@ pub struct Config {
     pub max_envelope: usize,
     /// Most instances in one reply.
     pub max_batch: usize,
-    /// Open listings in all.
+    /// Open listings in all; users who are no administrators have half of the room at most.
     pub max_listings: usize,
     /// Open listings of one principal.
     pub max_listings_each: usize,

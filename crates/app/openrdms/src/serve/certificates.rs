@@ -54,7 +54,8 @@ impl<'a> Certificates<'a> {
     }
 
     fn replace(&self) -> Result<()> {
-        let identity = identity::load(self.config)?;
+        // what is missing is not made anew here: somebody is just exchanging the two files
+        let identity = identity::read(self.config)?;
         let https = identity.server_config()?;
         let relay = TlsIdentity::new(identity.chain, identity.key)?;
         // both doors or neither

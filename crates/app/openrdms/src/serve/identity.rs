@@ -36,6 +36,12 @@ pub(crate) fn load(config: &Config) -> Result<Identity> {
     if config.rdp.certificate.is_none() || config.rdp.private_key.is_none() {
         make_own(config, &certificate, &key)?;
     }
+    read(config)
+}
+
+/// Reads the identity as it is.
+pub(super) fn read(config: &Config) -> Result<Identity> {
+    let (certificate, key) = files(config);
     let chain = CertificateDer::pem_file_iter(&certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("reading the certificate {}", certificate.display()))?;

@@ -36,7 +36,7 @@ impl Shared {
                 return Ok(reply::listing(request, &fresh_id(), &items, None));
             }
         }
-        let id = self.contexts.open(context)?;
+        let id = self.contexts.open(who, context)?;
         let expires = granted.as_ref().map(|granted| granted.text.as_str());
         Ok(reply::listing_until(request, &fresh_id(), &items, Some(&id), expires))
     }
