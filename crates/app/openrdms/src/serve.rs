@@ -11,7 +11,7 @@ mod watchdog;
 
 use crate::config::Config;
 use accounts::Accounts;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use certificates::Certificates;
 use openrdms_auth::{KeepNtHash, LocalAccounts, NodeKey, PasswordChecker, Realm, RecentProofs};
 use openrdms_broker::HostName;
@@ -234,6 +234,13 @@ impl Doors {
         }
         let [http, https] = optional;
         passed.none_left()?;
+        if let Some(listener) = &http {
+            let address = listener.local_addr()?;
+            ensure!(
+                address.ip().is_loopback(),
+                "http was to listen on {address}: without TLS only on loopback"
+            );
+        }
         Ok(Self { rdp, http, https, socket: listen_unix(&config.management.socket)? })
     }
 
