@@ -73,6 +73,7 @@ def test_a_watch_outlives_the_service_and_misses_nothing(server, desk, tmp_path,
         watcher.wait_change("Listed", "alice", "Active")
         server.process.signal(end)
         server.process.wait_end(20)
+        wait.until("the watch says that it waits", lambda: "waiting for it" in watcher.log)
         server.start()
         # its client went with the service; what happened before the watch is back is told all the same
         server.wait_state("alice", "Disconnected")
@@ -80,7 +81,6 @@ def test_a_watch_outlives_the_service_and_misses_nothing(server, desk, tmp_path,
         assert told["Uid"] == session["Uid"]
         server.cli("session", "logoff", "--user", "alice", "--force")
         watcher.wait_for("alice's end", lambda t: t["Change"] == "Deleted")
-        assert "waiting for it" in watcher.log
         assert watcher.log.count("the service is back") == 1
         assert watcher.interrupt() == 0
 

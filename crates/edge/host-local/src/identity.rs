@@ -15,9 +15,13 @@ pub(crate) struct Stat {
     pub(crate) state: u8,
     /// Field 4.
     pub(crate) parent: i32,
+    /// Field 9, the kernel's PF_EXITING in it: the process is on its way out, and may not have closed everything yet.
+    pub(crate) exiting: bool,
     /// Field 22: clock ticks after boot.
     pub(crate) start_time: u64,
 }
+
+const PF_EXITING: u32 = 0x4;
 
 /// A process that is held by a pidfd: its pid cannot come to mean another while this lives.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
     Some(Stat {
         state: *fields.first()?.as_bytes().first()?,
         parent: fields.get(1)?.parse().ok()?,
+        exiting: fields.get(6)?.parse::<u32>().ok()? & PF_EXITING != 0,
         start_time: fields.get(19)?.parse().ok()?,
     })
 }
@@ -126,9 +131,15 @@ mod tests {
     fn a_hostile_program_name_moves_no_field() {
         for name in ["sh", "a) R 1 2", "x\n) Z 9", ""] {
             let stat = parse_stat(format!("7 ({name}){TAIL}").as_bytes()).unwrap();
-            assert_eq!(stat, Stat { state: b'S', parent: 42, start_time: 987_654 }, "{name:?}");
+            assert_eq!(
+                stat,
+                Stat { state: b'S', parent: 42, exiting: false, start_time: 987_654 },
+                "{name:?}"
+            );
         }
         assert_eq!(parse_stat(b"7 (sh) S 42"), None);
+        let exiting = format!("7 (sh){}", TAIL.replace("4194560", "4194564"));
+        assert!(parse_stat(exiting.as_bytes()).unwrap().exiting);
     }
 
     #[test]

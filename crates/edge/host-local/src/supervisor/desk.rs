@@ -187,8 +187,12 @@ impl Desk {
             if matches!(now_closing.step, Step::Windows { until, .. } if now >= until) {
                 self.signal(now_closing);
             }
-            let done = matches!(now_closing.step, Step::Signals) && parts::others(&self.kept()).is_empty();
-            if done || now >= now_closing.deadline {
+            if now >= now_closing.deadline {
+                return now_closing.end.clone();
+            }
+            let nobody = matches!(now_closing.step, Step::Signals) && parts::others(&self.kept()).is_empty();
+            // Where the display has died, that is the reason: its end is heard of next.
+            if nobody && !(now_closing.end == LogonEnd::LoggedOff && parts::is_ending(self.xorg)) {
                 return now_closing.end.clone();
             }
         }
@@ -204,8 +208,11 @@ impl Desk {
     ) -> Option<LogonEnd> {
         if pid == self.xorg {
             return Some(match closing.take() {
+                // The session's programs may notice the end of their display, and end, before we do.
+                None | Some(Closing { end: LogonEnd::LoggedOff, .. }) => {
+                    LogonEnd::Failed(format!("Xorg {}", describe(status)))
+                }
                 Some(closing) => closing.end,
-                None => LogonEnd::Failed(format!("Xorg {}", describe(status))),
             });
         }
         for part in [&mut self.xrdp, &mut self.chansrv] {

@@ -140,6 +140,12 @@ pub(super) fn others(keep: &[Pid]) -> Vec<Pid> {
     found
 }
 
+/// Whether a child of ours is ending or has ended, reaped or not. Others may have seen that before we can reap it.
+pub(super) fn is_ending(pid: Pid) -> bool {
+    let stat = crate::identity::stat(pid.as_raw_nonzero().get());
+    stat.is_none_or(|stat| stat.exiting || matches!(stat.state, b'Z' | b'X'))
+}
+
 /// Asks processes to end; CONT for what is stopped and would not hear. Not HUP as well: it would cut off
 /// a program that is saving its work on TERM, and shells get one anyway when their terminal ends.
 pub(super) fn ask_to_end(processes: &[Pid]) {
