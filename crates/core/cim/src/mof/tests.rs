@@ -182,6 +182,8 @@ fn a_mistake_costs_its_declaration_only() {
     check(&format!("class {} {{}};", &long[1..]), &[&long[1..]], "");
     let pragma = format!("#pragma namespace(\"{}\")", long.repeat(4));
     check(&format!("{pragma} class B {{}};"), &["B"], "1:9: namespace is longer than 1024 bytes");
+    let pragma = "#pragma namespace(\"root/ci\x0cmv2\")";
+    check(&format!("{pragma} class B {{}};"), &["B"], "1:9: namespace has the character '\\u{c}'");
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
     /// The namespace and its colon; empty where the path has none.
     fn namespace(&mut self, required: bool) -> Parsed<String> {
         let rest = self.rest();
-        let end = rest.find(|c: char| !(is_word(c) || "/\\-. ".contains(c))).unwrap_or(rest.len());
+        let end = rest.find(|c| !in_namespace(c)).unwrap_or(rest.len());
         let name = rest.get(..end).unwrap_or_default();
         if rest.get(end..).is_some_and(|rest| rest.starts_with(':')) {
             self.at += end + 1;
@@ -251,6 +251,11 @@ fn number(text: &str) -> Option<Value> {
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
+}
+
+/// Whether a path's namespace may hold this character.
+pub(crate) fn in_namespace(c: char) -> bool {
+    is_word(c) || "/\\-. ".contains(c)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{Parsed, Parser, error};
 use crate::mof::lexer::Token;
 use crate::mof::{Included, MAX_INCLUDES, MAX_TOTAL};
-use crate::path::canonical_namespace;
+use crate::path::{canonical_namespace, parse::in_namespace};
 
 /// Longest namespace, in bytes: everything that follows holds a copy of it.
 const MAX_NAMESPACE: usize = 1024;
@@ -50,6 +50,10 @@ impl Parser<'_, '_, '_> {
                 let namespace = without_server(&text);
                 if namespace.len() > MAX_NAMESPACE {
                     let message = format!("namespace is longer than {MAX_NAMESPACE} bytes");
+                    self.shared.remark(self.file, error(&at, &message));
+                } else if let Some(odd) = namespace.chars().find(|c| !in_namespace(*c)) {
+                    // no object path could name what is in it
+                    let message = format!("namespace has the character {odd:?}");
                     self.shared.remark(self.file, error(&at, &message));
                 } else {
                     self.shared.namespace = namespace;
