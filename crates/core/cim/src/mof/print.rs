@@ -125,7 +125,12 @@ impl Printer {
         if self.qualifiers(&method.qualifiers, STEP) {
             self.line(STEP);
         }
-        self.out.push_str(method.returns.map_or("void", Type::name));
+        self.out.push_str(match method.returns {
+            None => "void",
+            // of which class is not kept
+            Some(Type::Reference) => "object ref",
+            Some(ty) => ty.name(),
+        });
         self.out.push(' ');
         self.name(&method.name);
         self.out.push('(');
