@@ -1,13 +1,16 @@
 """What operators are told: numbered events for a hook, and the service's state for systemd."""
 
+import contextlib
 import json
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 from support import wait
+from support.needs import lacking
 from support.server import Server, make_data_dir, remove
 from support.terminal import Terminal
 
@@ -68,9 +71,33 @@ def test_systemd_hears_ready_alive_and_stopping(tmp_path):
             remove(data_dir)
 
 
+def test_who_hears_that_the_service_is_ready_can_stop_it_cleanly_at_once(tmp_path):
+    path = tmp_path / "notify"
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others,
+    ):
+        notify.bind(str(path))
+        notify.settimeout(20)
+        others.setblocking(False)
+        # full, so that the service stays just behind its ready file, at telling systemd
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                others.sendto(b"others", str(path))
+        data_dir = make_data_dir()
+        try:
+            with Server(data_dir, tmp_path, {"NOTIFY_SOCKET": str(path)}) as server:
+                server.process.signal(signal.SIGTERM)
+                while notify.recv(1024).strip() != b"READY=1":
+                    pass
+                assert server.process.wait_end(20) == 0
+        finally:
+            remove(data_dir)
+
+
 def test_the_unit_file_is_one_that_systemd_takes(tmp_path):
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("SKIPPED: systemd-analyze is not installed")
+        lacking("not installed: systemd-analyze (package systemd, which xserver-xorg-core needs)")
     unit = Path(__file__).parents[1] / "dist" / "openrdms.service"
     copy = tmp_path / unit.name
     copy.write_text(unit.read_text().replace("/usr/local/bin/openrdms", "/bin/true"))

@@ -1,5 +1,5 @@
 """What a command acknowledged is on the disk: content and name of every file that it needs, synced before it
-ended. (What the store's own file may look like after a power loss: crates/edge/store/tests/power_loss.)"""
+ended. (What the store's own file may look like after a power loss: crates/edge/store/tests/durability.)"""
 
 import os
 import re

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from support import processes, wait
+from support.needs import lacking
 from support.server import Server, make_data_dir, remove
 from support.terminal import Terminal
 
@@ -27,13 +28,11 @@ class Network:
         self.address, self.client_address = "198.18.77.1", "198.18.77.2"
 
     def __enter__(self):
-        if shutil.which("ip") is None and os.environ.get("CI"):
-            pytest.fail("not installed: ip (package iproute2)")
         if shutil.which("ip") is None or os.geteuid() != 0:
-            pytest.skip("a network namespace needs root and the program ip")
+            lacking("a network namespace needs root and the program ip (package iproute2)")
         made = subprocess.run(["ip", "netns", "add", self.namespace], capture_output=True, text=True)
         if made.returncode != 0:
-            pytest.skip(f"a network namespace cannot be made here: {made.stderr.strip()}")
+            lacking(f"a network namespace cannot be made here: {made.stderr.strip()}")
         try:
             self._ip("link", "add", self.ours, "type", "veth", "peer", "name", self.theirs)
             self._ip("link", "set", self.theirs, "netns", self.namespace)
@@ -79,9 +78,7 @@ def server(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     settings = {"OPENRDMS_RDP_LISTEN": f"{network.address}:0"}
     try:
         with Server(data_dir, tmp_path_factory.mktemp("server"), settings) as server:
-            for name in ("alice", "bob", "carol"):
-                server.add_user(name)
-            server.add_collection("pool", 3)
+            server.populate()
             yield server
     finally:
         remove(data_dir)

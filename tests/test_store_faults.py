@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support import processes, wait
 from support.management import ACTIVE, WSManFaultError
+from support.needs import lacking
 from support.server import Server, make_data_dir, remove
 from support.store_faults import DATABASE, FAULTS, DiskFull, Fault, Impossible, mounted
 from support.terminal import Terminal
@@ -28,7 +29,7 @@ def skipped_where_impossible() -> Iterator[None]:
     try:
         yield
     except Impossible as why:
-        pytest.skip(f"this fault cannot be made here: {why}")
+        lacking(f"this fault cannot be made here: {why}")
 
 
 @pytest.fixture(params=FAULTS.values(), ids=FAULTS.keys())
@@ -61,10 +62,7 @@ def server(fault: Fault, tmp_path: Path) -> Iterator[Server]:
         logs = tmp_path / "server"
         logs.mkdir()
         with Server(data_dir, logs) as server:
-            server.add_user("admin", "admin")
-            for name in ("alice", "bob", "carol"):
-                server.add_user(name)
-            server.add_collection("pool", 3)
+            server.populate()
             yield server
     finally:
         remove(data_dir)

@@ -17,16 +17,14 @@ use uuid::Uuid;
 /// Writes that wait together share one sync of the disk.
 const AT_ONCE: usize = 256;
 
-pub(crate) fn run(data_dir: &Path, sessions: u32) -> Result<Value> {
-    tokio::runtime::Runtime::new()?.block_on(async {
-        let store = SqliteStore::open(data_dir).await.context("opening the store")?;
-        stream::iter(0..sessions)
-            .map(|number| insert(&store, number))
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
-            .await?;
-        Ok(json!({ "sessions": sessions }))
-    })
+pub(crate) async fn run(data_dir: &Path, sessions: u32) -> Result<Value> {
+    let store = SqliteStore::open(data_dir).await.context("opening the store")?;
+    stream::iter(0..sessions)
+        .map(|number| insert(&store, number))
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await?;
+    Ok(json!({ "sessions": sessions }))
 }
 
 async fn insert(store: &SqliteStore, number: u32) -> Result<()> {

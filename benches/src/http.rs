@@ -1,16 +1,11 @@
 //! HTTP/1.1 over one kept-alive TLS connection, with as little of its own in the figures as can be.
 
+use crate::tls;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{self, CryptoProvider};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
-    StreamOwned,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -33,14 +28,7 @@ impl Client {
         let rest = url.strip_prefix("https://").context("the url has to begin with https://")?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let address: SocketAddr = authority.parse().context("the url has to name an address and a port")?;
-        let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-        let pin =
-            Pin { certificate: CertificateDer::from_pem_file(certificate)?, provider: provider.clone() };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(pin))
-            .with_no_client_auth();
+        let config = tls::client(tls::Trust::Only(certificate), tls::Suites::All)?;
         let name = ServerName::from(address.ip());
         let tcp = TcpStream::connect(address)?;
         tcp.set_nodelay(true)?;
@@ -105,52 +93,5 @@ impl Client {
             bail!("the server closed the connection");
         }
         Ok(())
-    }
-}
-
-/// Takes the one certificate, whatever names it has.
-#[derive(Debug)]
-struct Pin {
-    certificate: CertificateDer<'static>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pin {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if *end_entity == self.certificate {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        crypto::verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -147,6 +147,13 @@ class Server:
         allowed = [word for user in users for word in ("--user", user)]
         self.cli("collection", "create", alias, "--size", str(size), *allowed)
 
+    def populate(self) -> None:
+        """What most tests need: an administrator, three users and a collection of three desktops."""
+        self.add_user("admin", "admin")
+        for name in ("alice", "bob", "carol"):
+            self.add_user(name)
+        self.add_collection("pool", 3)
+
     def management(self, user: str = "admin", door: str = "wsman_http", uri: str = SESSION) -> Management:
         return Management(self.ready[door], user, self.passwords[user], uri)
 

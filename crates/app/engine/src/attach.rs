@@ -3,7 +3,7 @@
 use crate::leg::Leg;
 use crate::{Engine, EngineError, now};
 use openrdms_broker::ports::store::NewSession;
-use openrdms_broker::ports::{Admission, AttachRequest, Front, Refusal, StoreError};
+use openrdms_broker::ports::{Admission, AttachRequest, Existing, Front, Refusal, StoreError};
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::{Denied, Event};
@@ -199,7 +199,7 @@ impl Engine {
                         self.drive_with(session.uid, &Event::Attach(request.connection), client).await?,
                     ));
                 }
-                Err(StoreError::Conflict("session in this desktop")) => {}
+                Err(StoreError::Conflict(Existing::SessionInDesktop)) => {}
                 Err(StoreError::Conflict(_)) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }

@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError, now};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use openrdms_broker::ports::{Existing, StoreError};
 use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, Limits, UserName};
 
 /// The most desktops that one collection may hold.
@@ -37,7 +38,7 @@ impl Engine {
             }
         }
         if self.inner.store.collection(alias.as_str()).await?.is_some() {
-            return Err(openrdms_broker::ports::StoreError::Conflict("collection").into());
+            return Err(StoreError::Conflict(Existing::Collection).into());
         }
         let desktops: Vec<Desktop> = stream::iter(1..=size)
             .map(|number| self.prepare_desktop(&alias, number))

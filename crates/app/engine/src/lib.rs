@@ -4,6 +4,9 @@
 //! It must never keep a truth of its own: what is in memory here (live connections, starts in flight) is
 //! either about this process's own sockets or can be lost without anybody being told something wrong.
 //!
+//! Whoever drops a method that changes something leaves it where it was: what is durable stays, its effects run on by
+//! themselves, and only the answer is lost. So no method is cancel-safe in the sense that nothing has happened.
+//!
 //! ```text
 //! relay ──Front──▶ attach ─┐
 //! providers ─▶ actions ────┤─▶ drive: load ▶ apply ▶ save (generation) ▶ effects
@@ -37,7 +40,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::task::TaskTracker;
 
-/// How long things may take.
+/// Which node this is, and how long things may take.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// From the proved logon to the admission: FreeRDP gives up 9 s after Client Info, so the whole bind has

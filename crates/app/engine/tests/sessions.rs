@@ -182,7 +182,7 @@ async fn a_desktop_that_does_not_start_ends_its_session() {
 
 #[tokio::test]
 async fn a_slow_desktop_goes_on_starting_for_the_users_return() {
-    let world = World::new().await;
+    let world = World::impatient().await;
     world.host.may_start.send_replace(false);
     assert_eq!(world.attach("alice").await.err(), Some(Refusal::NoneFree));
     let page = world.engine.store().sessions(&SessionFilter::default(), None, 10).await.unwrap();
@@ -196,7 +196,7 @@ async fn a_slow_desktop_goes_on_starting_for_the_users_return() {
 
 #[tokio::test]
 async fn logoff_during_the_start_leaves_nothing_running() {
-    let world = World::new().await;
+    let world = World::impatient().await;
     world.host.may_start.send_replace(false);
     let _ = world.attach("alice").await;
     let page = world.engine.store().sessions(&SessionFilter::default(), None, 10).await.unwrap();

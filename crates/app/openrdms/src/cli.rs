@@ -19,8 +19,8 @@ mod watch;
 
 pub(crate) use failure::Failure;
 
-use crate::config::Config;
 use args::{Cli, Command};
+use openrdms_config::Config;
 use output::Output;
 use remote::Remote;
 

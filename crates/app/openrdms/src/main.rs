@@ -1,11 +1,12 @@
 //! The OpenRDMS binary: the service, its command line, and the two small programs inside a local desktop.
 
 mod cli;
-mod config;
+mod private_file;
 mod serve;
 
 use cli::Failure;
 use cli::args::{Cli, Command, ConfigCommand};
+use openrdms_config::Config;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -18,26 +19,8 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    // inside a desktop there is no configuration to read and no runtime to start
-    match &cli.command {
-        Command::DesktopSupervisor { args } => return exit(openrdms_host_local::supervisor::main(args)),
-        Command::DesktopMessage => return exit(openrdms_host_local::message_window::main()),
-        Command::Serve(_)
-        | Command::Session(_)
-        | Command::Collection(_)
-        | Command::Desktop(_)
-        | Command::Host(_)
-        | Command::Node(_)
-        | Command::User(_)
-        | Command::Audit(_)
-        | Command::Cim(_)
-        | Command::Context(_)
-        | Command::Completion { .. }
-        | Command::Man { .. }
-        | Command::Config(_) => {}
-    }
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(&cli) {
+        Ok(exit) => exit,
         Err(failure) => {
             use std::io::Write as _;
             if !failure.message.is_empty() {
@@ -48,32 +31,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn exit(code: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
-}
-
-fn run(cli: Cli) -> Result<(), Failure> {
-    let mut env: Vec<(String, String)> = std::env::vars_os().filter_map(text_pair).collect();
-    if let Command::Serve(args) = &cli.command
-        && let Some(dir) = &args.data_dir
-    {
-        let dir = std::path::absolute(dir)?;
-        env.push(("OPENRDMS_NODE_DATA_DIR".into(), dir.to_string_lossy().into_owned()));
-    }
-    // these are about the program itself, whatever the configuration
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
-        Command::Completion { shell } => return cli::manual::completion(*shell),
-        Command::Man { dir } => return cli::manual::man(dir.as_deref()),
-        _ => {}
-    }
-    let config = config::load(cli.global.config.as_deref(), env)
-        .map_err(|error| Failure::usage(format!("the configuration has mistakes:\n{error}")))?;
-    match &cli.command {
+        // inside a desktop there is no configuration to read and no runtime to start
+        Command::DesktopSupervisor { args } => return Ok(exit(openrdms_host_local::supervisor::main(args))),
+        Command::DesktopMessage => return Ok(exit(openrdms_host_local::message_window::main())),
+        // these are about the program itself, whatever the configuration
+        Command::Completion { shell } => cli::manual::completion(*shell)?,
+        Command::Man { dir } => cli::manual::man(dir.as_deref())?,
+        Command::Config(ConfigCommand::Check) => {
+            configuration(cli)?;
+            say("the configuration is valid\n")?;
+        }
+        Command::Config(ConfigCommand::Show) => say(&configuration(cli)?.to_toml())?,
         Command::Serve(args) => runtime(tokio::runtime::Builder::new_multi_thread())?
-            .block_on(serve::run(config, args.ready_file.as_deref()))
-            .map_err(|error| Failure::failed(format!("{error:#}"))),
-        Command::Config(ConfigCommand::Check) => say("the configuration is valid\n"),
-        Command::Config(ConfigCommand::Show) => say(&config.to_toml()),
+            .block_on(serve::run(configuration(cli)?, args.ready_file.as_deref()))
+            .map_err(|error| Failure::failed(format!("{error:#}")))?,
         Command::Session(_)
         | Command::Collection(_)
         | Command::Desktop(_)
@@ -83,13 +56,28 @@ fn run(cli: Cli) -> Result<(), Failure> {
         | Command::Audit(_)
         | Command::Cim(_)
         | Command::Context(_) => {
-            runtime(tokio::runtime::Builder::new_current_thread())?.block_on(cli::run(&cli, &config))
+            let config = configuration(cli)?;
+            runtime(tokio::runtime::Builder::new_current_thread())?.block_on(cli::run(cli, &config))?;
         }
-        Command::Completion { .. }
-        | Command::Man { .. }
-        | Command::DesktopSupervisor { .. }
-        | Command::DesktopMessage => Ok(()),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn exit(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// The configuration, with what the command line says of it.
+fn configuration(cli: &Cli) -> Result<Config, Failure> {
+    let mut env: Vec<(String, String)> = std::env::vars_os().filter_map(text_pair).collect();
+    if let Command::Serve(args) = &cli.command
+        && let Some(dir) = &args.data_dir
+    {
+        let dir = std::path::absolute(dir)?;
+        env.push(("OPENRDMS_NODE_DATA_DIR".into(), dir.to_string_lossy().into_owned()));
+    }
+    openrdms_config::load(cli.global.config.as_deref(), env)
+        .map_err(|error| Failure::usage(format!("the configuration has mistakes:\n{error}")))
 }
 
 fn text_pair((name, value): (OsString, OsString)) -> Option<(String, String)> {

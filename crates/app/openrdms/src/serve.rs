@@ -9,13 +9,13 @@ mod passed;
 mod uids;
 mod watchdog;
 
-use crate::config::Config;
 use accounts::Accounts;
 use anyhow::{Context as _, Result, bail, ensure};
 use certificates::Certificates;
 use openrdms_auth::{KeepNtHash, LocalAccounts, NodeKey, PasswordChecker, Realm, RecentProofs};
 use openrdms_broker::HostName;
 use openrdms_broker::ports::Store;
+use openrdms_config::Config;
 use openrdms_engine::{Engine, EngineConfig};
 use openrdms_host_local::{LocalConfig, LocalHost, Network};
 use openrdms_management::{PeerPolicy, PushTo, Server, Tls};
@@ -29,7 +29,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -119,10 +119,12 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let listening = engine.events();
     let hook = tokio::spawn(hook::run(config.events.clone(), listening, stop.child_token()));
 
+    // before anybody is told: whoever hears that we are ready may stop us at once
+    let signals = Signals::take()?;
     announce(&addresses, ready_file)?;
     watchdog::ready();
     let outcome = tokio::select! {
-        outcome = signals(Certificates::new(&config, &relay_identity, &https)) => outcome,
+        () = signals.stop(Certificates::new(&config, &relay_identity, &https)) => Ok(()),
         ended = tasks.join_next() => Err(match ended {
             Some(Ok(Err(error))) => error.context("an essential task ended"),
             _ => anyhow::anyhow!("an essential task ended by itself"),
@@ -213,6 +215,13 @@ struct Doors {
     socket: UnixListener,
 }
 
+/// What the service can be told by signals.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
 impl Doors {
     async fn open(config: &Config) -> Result<Self> {
         let mut passed = Passed::take()?;
@@ -280,7 +289,10 @@ impl Doors {
         }
         let (server, stop) = (server.clone(), stop.child_token());
         let policy: PeerPolicy = Arc::new(accounts::socket_peer);
-        tasks.spawn(async move { Ok(server.serve_unix(self.socket, policy, stop).await?) });
+        tasks.spawn(async move {
+            server.serve_unix(self.socket, policy, stop).await;
+            Ok(())
+        });
         tasks
     }
 }
@@ -312,24 +324,32 @@ fn listen_unix(path: &Path) -> Result<UnixListener> {
 fn announce(addresses: &serde_json::Value, ready_file: Option<&Path>) -> Result<()> {
     tracing::info!(%addresses, "ready");
     if let Some(path) = ready_file {
-        identity::write_private(path, addresses.to_string().as_bytes())?;
+        crate::private_file::write(path, addresses.to_string().as_bytes())?;
     }
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT; SIGHUP reads the certificate again.
-async fn signals(mut certificates: Certificates<'_>) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut looks = tokio::time::interval(certificates::LOOK_EVERY);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => certificates.read_again(),
-            _ = looks.tick() => certificates.look(),
+impl Signals {
+    /// From now on they no longer end the process by themselves, and none is lost.
+    fn take() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT; SIGHUP reads the certificate again.
+    async fn stop(mut self, mut certificates: Certificates<'_>) {
+        let mut looks = tokio::time::interval(certificates::LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => certificates.read_again(),
+                _ = looks.tick() => certificates.look(),
+            }
         }
     }
 }

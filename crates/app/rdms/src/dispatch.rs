@@ -2,8 +2,8 @@
 
 mod listing;
 
-use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Noted, Passwords, Provider};
+use crate::error::MethodError;
+use crate::provider::{Call, Context, Noted, Passwords, Provider, Wanted};
 use crate::{changes, classes, events};
 use openrdms_broker::change::Position;
 use openrdms_broker::{AuditRecord, Outcome};
@@ -157,7 +157,7 @@ impl CimService for Rdms {
 
     async fn get(&self, who: &Principal, path: &ObjectPath) -> Result<Instance, CimError> {
         let class = self.class(path)?;
-        self.provider(class)?.get(&self.context, who, class, path).await
+        self.provider(class)?.get(&self.context, &Wanted { who, class, path }).await
     }
 
     async fn invoke(
@@ -298,16 +298,6 @@ fn cut(mut text: String) -> String {
         text.push('…');
     }
     text
-}
-
-/// Reads one page of anything the store pages by a text cursor.
-pub(crate) fn limit(limits: Limits) -> u32 {
-    u32::try_from(limits.max_elements.clamp(1, 1000)).unwrap_or(1000)
-}
-
-/// For providers of classes without methods.
-pub(crate) fn no_method(call: &Call<'_>) -> MethodError {
-    fault(openrdms_engine::EngineError::Invalid(format!("there is no method '{}'", call.method))).into()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The one table from what the engine says to what a caller of CIM hears.
 
-use openrdms_broker::ports::{HostError, StoreError};
+use openrdms_broker::ports::{Existing, HostError, StoreError};
 use openrdms_broker::session::transition::Denied;
 use openrdms_cim::{CimError, WmiCode};
 use openrdms_engine::EngineError;
@@ -60,17 +60,26 @@ fn cim_error(error: &EngineError) -> CimError {
             WmiCode::WBEM_E_NOT_AVAILABLE
         }
         EngineError::Host(HostError::Failed(_)) => WmiCode::WBEM_E_FAILED,
-        EngineError::Store(StoreError::Conflict(what)) if what.starts_with("session ") => {
-            WmiCode::WBEM_E_INVALID_OPERATION
-        }
-        EngineError::Store(StoreError::Conflict(_)) => WmiCode::WBEM_E_ALREADY_EXISTS,
+        EngineError::Store(StoreError::Conflict(existing)) => match existing {
+            Existing::SessionOfUser | Existing::SessionInDesktop | Existing::SessionInCollection => {
+                WmiCode::WBEM_E_INVALID_OPERATION
+            }
+            Existing::SessionId
+            | Existing::Session
+            | Existing::Collection
+            | Existing::Desktop
+            | Existing::Account
+            | Existing::Uid
+            | Existing::LeaseOfHost
+            | Existing::Row => WmiCode::WBEM_E_ALREADY_EXISTS,
+        },
         EngineError::Store(StoreError::NotFound(_)) => WmiCode::WBEM_E_NOT_FOUND,
         EngineError::Store(StoreError::Stale) => WmiCode::WBEM_E_NOT_AVAILABLE,
         EngineError::Store(StoreError::Corrupt(_)) => WmiCode::WBEM_E_PROVIDER_FAILURE,
     };
     let message = match error {
-        EngineError::Store(StoreError::Conflict(what)) if what.starts_with("session ") => {
-            format!("a {what} still lives: log it off first")
+        EngineError::Store(StoreError::Conflict(living)) if code == WmiCode::WBEM_E_INVALID_OPERATION => {
+            format!("a {living} still lives: log it off first")
         }
         EngineError::Store(StoreError::Unavailable(_)) => {
             "the store is not available now; try again".to_owned()

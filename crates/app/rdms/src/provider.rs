@@ -1,12 +1,12 @@
 //! What a class's provider does, and what it is told of the call.
 
-use crate::error::MethodError;
+use crate::error::{MethodError, fault};
 use openrdms_broker::{Credentials, UserName};
 use openrdms_cim::service::not_capable;
 use openrdms_cim::{
     CimError, Class, Condition, Instance, Limits, Listing, ObjectPath, Params, Principal, WmiCode,
 };
-use openrdms_engine::{Engine, Expected};
+use openrdms_engine::{Engine, EngineError, Expected};
 use zeroize::Zeroizing;
 
 /// Makes credentials of passwords; the binary gives the providers one that hashes.
@@ -33,6 +33,13 @@ pub(crate) struct Query<'a> {
     pub(crate) condition: Option<&'a Condition>,
     pub(crate) after: Option<&'a str>,
     pub(crate) limits: Limits,
+}
+
+/// One instance that is asked for by its keys, as the provider sees it.
+pub(crate) struct Wanted<'a> {
+    pub(crate) who: &'a Principal,
+    pub(crate) class: &'a Class,
+    pub(crate) path: &'a ObjectPath,
 }
 
 /// One method call, or one change (`Create`, `Put`, `Delete`), as the provider sees it.
@@ -64,16 +71,12 @@ pub(crate) trait Provider: Send + Sync {
     async fn enumerate(&self, cx: &Context, query: &Query<'_>) -> Result<Listing, CimError>;
 
     /// One instance.
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError>;
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError>;
 
     /// A method whose name, parameters and staticness the schema has confirmed.
-    async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError>;
+    async fn invoke(&self, _cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        Err(no_method(call))
+    }
 
     /// Makes an instance of the properties that are the call's parameters: properties of the class, each once.
     async fn create(&self, _cx: &Context, call: &mut Call<'_>) -> Result<ObjectPath, MethodError> {
@@ -98,6 +101,11 @@ impl Query<'_> {
         let found = equalities.iter().find(|(name, _)| name.eq_ignore_ascii_case(property));
         found.map(|(_, constant)| constant.text())
     }
+
+    /// How many rows a page of the store's has.
+    pub(crate) fn limit(&self) -> u32 {
+        u32::try_from(self.limits.max_elements.clamp(1, 1000)).unwrap_or(1000)
+    }
 }
 
 impl Context {
@@ -113,6 +121,16 @@ impl Context {
         UserName::new(domain, name)
             .map_err(|error| CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, error.to_string()))
     }
+}
+
+/// A cursor that is none of ours, or of another listing.
+pub(crate) fn cannot_continue() -> CimError {
+    CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, "the list cannot be continued from there")
+}
+
+/// A method that the schema has and the provider does not.
+pub(crate) fn no_method(call: &Call<'_>) -> MethodError {
+    fault(EngineError::Invalid(format!("there is no method '{}'", call.method))).into()
 }
 
 /// Denies what only administrators may see or do.

@@ -161,16 +161,3 @@ impl OperatorEvent {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::EventKind;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn numbers_and_names_are_used_once() {
-        let ids: BTreeSet<u16> = EventKind::ALL.iter().map(|kind| kind.id()).collect();
-        let names: BTreeSet<&str> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
-        assert_eq!((ids.len(), names.len()), (EventKind::ALL.len(), EventKind::ALL.len()));
-    }
-}

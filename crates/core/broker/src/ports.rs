@@ -7,4 +7,4 @@ pub mod store;
 
 pub use front::{Admission, AttachRequest, Attached, Attachment, Front, KillSwitch, Refusal, Told};
 pub use host::{Host, HostError, LogonEnd, Prepared, StartDesktop};
-pub use store::{AuditCursor, AuditEntry, Page, SessionCursor, SessionFilter, Store, StoreError};
+pub use store::{AuditCursor, AuditEntry, Existing, Page, SessionCursor, SessionFilter, Store, StoreError};

@@ -16,7 +16,7 @@ impl Timestamp {
 
     /// This time as a calendar date and time in UTC; out-of-range values are clamped.
     pub fn to_jiff(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(if self.0.is_negative() {
             jiff::Timestamp::MIN
         } else {
             jiff::Timestamp::MAX

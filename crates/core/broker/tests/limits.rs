@@ -130,6 +130,13 @@ fn no_limit_touches_a_session_that_starts_ends_or_is_lost() {
     }
 }
 
+#[test]
+fn a_collection_has_no_limits_unless_it_is_given_some() {
+    for session in [active(0), disconnected(None)] {
+        assert_eq!(due(&session, &Limits::default(), None, None, at(1_000_000)), Due::Nothing(None));
+    }
+}
+
 /// What happens between two looks.
 #[derive(Clone, Debug)]
 enum Step {

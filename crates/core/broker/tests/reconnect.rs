@@ -177,6 +177,17 @@ fn a_restart_of_the_service_or_a_silence_of_the_host_voids_nothing() {
 }
 
 #[test]
+fn who_was_being_logged_off_when_the_host_fell_silent_comes_back_as_a_person_only() {
+    let mut session = first();
+    let events = [Event::Logoff(Cause::Administrator), Event::HostLost, Event::HostReturned(None)];
+    for event in events {
+        step(&mut session, &event, With::Nothing).unwrap();
+    }
+    assert_eq!(comes(&mut session, 2, by(1)), Err(Denied::Automatic(DetachReason::Logoff)));
+    comes(&mut session, 3, Arrival::Person).unwrap();
+}
+
+#[test]
 fn a_cookie_of_another_session_does_not_help_where_somebody_has_been_or_is_coming() {
     let other = |session_id| CookieProof { session_id, verifier: cookie(1).verifier() };
     let refused = Err(Denied::Automatic(DetachReason::TakenOver));
@@ -205,6 +216,30 @@ fn nothing_shows_a_cookie_or_its_proof() {
         let bytes = secret.trim_matches(['[', ']']);
         assert!(!shown.contains(bytes), "{shown}");
     }
+    assert!(
+        shown.contains("cookie: Cookie") && shown.contains("CookieProof { session_id: 9"),
+        "what may be shown is: {shown}"
+    );
+}
+
+#[test]
+fn a_cookie_that_is_given_a_second_time_changes_nothing() {
+    let mut session = first();
+    comes(&mut session, 2, by(1)).unwrap();
+    is_in(&mut session, 2);
+    let given = session.clone();
+    assert_eq!(given.reconnect, Reconnect::By { cookie: cookie(2), before: Some(cookie(1)) });
+    is_in(&mut session, 2);
+    assert_eq!(session, given, "and the one before is still good");
+    assert_eq!(cookie(2).bytes(), &[2; 16]);
+}
+
+#[test]
+fn the_client_that_a_session_is_started_for_may_ask_again_with_its_old_cookie() {
+    let mut session = session();
+    comes(&mut session, 1, by(7)).unwrap();
+    assert_eq!(session.reconnect, Reconnect::Never);
+    is_in(&mut session, 1);
 }
 
 proptest! {

@@ -103,6 +103,24 @@ fn a_limit_is_named_to_the_client_to_lists_and_to_history() {
 }
 
 #[test]
+fn a_client_is_told_why_its_session_ended() {
+    let idle = Limit::Idle;
+    for (reason, told) in [
+        (EndReason::LoggedOff, DetachReason::Logoff),
+        (EndReason::Administrator, DetachReason::Logoff),
+        (EndReason::Forgotten, DetachReason::Logoff),
+        (EndReason::Limit(idle), DetachReason::Limit(idle)),
+        (EndReason::StartFailed("no room".into()), DetachReason::DesktopClosed),
+        (EndReason::Failed("X died".into()), DetachReason::DesktopClosed),
+        (EndReason::HostRestarted, DetachReason::DesktopClosed),
+    ] {
+        let ended = State::Ended { at: T1, reason: reason.clone() };
+        let outcome = apply(&active(), &Event::LogonEnded(reason), T1);
+        assert_eq!(outcome, Ok((ended, vec![Effect::Detach(A, told)])));
+    }
+}
+
+#[test]
 fn a_lost_session_comes_back_with_the_client_that_never_left_it() {
     let lost = State::Lost { since: T0, reason: LostReason::HostSilent };
     let (back, _) = apply(&lost, &Event::HostReturned(Some(A)), T1).unwrap();

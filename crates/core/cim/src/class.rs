@@ -151,16 +151,6 @@ impl Class {
         is_set(&self.qualifiers, "abstract")
     }
 
-    /// Whether its instances relate others to each other.
-    pub fn is_association(&self) -> bool {
-        is_set(&self.qualifiers, "association")
-    }
-
-    /// Whether its instances are events.
-    pub fn is_indication(&self) -> bool {
-        is_set(&self.qualifiers, "indication")
-    }
-
     /// The property of that name, compared without case.
     pub fn property(&self, name: &str) -> Option<&Property> {
         self.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name))

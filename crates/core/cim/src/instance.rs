@@ -67,6 +67,9 @@ impl Params {
     }
 
     /// A string, `None` where it is null.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_METHOD_PARAMETERS` for anything else.
     pub fn string(&self, name: &str) -> Result<Option<&str>, CimError> {
         match self.get(name) {
             Value::Null => Ok(None),
@@ -76,11 +79,17 @@ impl Params {
     }
 
     /// A string that must be there.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_METHOD_PARAMETERS` for anything else, `WBEM_E_MISSING_PARAMETER_ID` where it is null.
     pub fn required_string(&self, name: &str) -> Result<&str, CimError> {
         self.string(name)?.ok_or_else(|| missing(name))
     }
 
     /// Strings, `None` where the array is null.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_METHOD_PARAMETERS` for anything else. One string is an array of one.
     pub fn strings(&self, name: &str) -> Result<Option<Vec<&str>>, CimError> {
         match self.get(name) {
             Value::Null => Ok(None),
@@ -96,6 +105,9 @@ impl Params {
     }
 
     /// A number that fits 32 bits, `None` where it is null.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_METHOD_PARAMETERS` for anything else, and out of range.
     pub fn uint32(&self, name: &str) -> Result<Option<u32>, CimError> {
         match self.get(name) {
             Value::Null => Ok(None),
@@ -104,15 +116,6 @@ impl Params {
                 .and_then(|n| u32::try_from(n).ok())
                 .map(Some)
                 .ok_or_else(|| mismatch(name, "a uint32")),
-        }
-    }
-
-    /// A truth value, `None` where it is null.
-    pub fn boolean(&self, name: &str) -> Result<Option<bool>, CimError> {
-        match self.get(name) {
-            Value::Null => Ok(None),
-            Value::Boolean(flag) => Ok(Some(*flag)),
-            _ => Err(mismatch(name, "a boolean")),
         }
     }
 }
@@ -151,7 +154,6 @@ mod tests {
         assert_eq!(params.strings("users"), Ok(Some(vec!["a", "b"])));
         assert_eq!(params.strings("Title"), Ok(Some(vec!["t"])));
         assert_eq!(params.uint32("size"), Ok(Some(5)));
-        assert_eq!(params.boolean("hard"), Ok(Some(true)));
         assert_eq!((params.string("Nothing"), params.uint32("Absent")), (Ok(None), Ok(None)));
         assert_eq!(params.required_string("Absent").unwrap_err().code, WmiCode::WBEM_E_MISSING_PARAMETER_ID);
         let wrong = WmiCode::WBEM_E_INVALID_METHOD_PARAMETERS;
@@ -159,7 +161,6 @@ mod tests {
         assert_eq!(params.strings("Hard").unwrap_err().code, wrong);
         assert_eq!(params.uint32("Title").unwrap_err().code, wrong);
         assert_eq!(params.clone().with("Big", u64::MAX).uint32("Big").unwrap_err().code, wrong);
-        assert_eq!(params.boolean("Size").unwrap_err().code, wrong);
     }
 
     #[test]

@@ -37,11 +37,17 @@ impl ObjectPath {
     ///
     /// A text does not tell the types of its keys: integers come in the smallest of sint32, sint64 and uint64, times
     /// and references as strings. [`ObjectPath::typed`] makes them what the class declares.
+    ///
+    /// # Errors
+    /// [`PathError`] where it has none of these forms, and past [`MAX_PATH`] or [`MAX_KEYS`].
     pub fn parse(text: &str) -> Result<Self, PathError> {
         parse::path(text).map(|(_, path)| path)
     }
 
     /// The same and the server that it names; `None` where it names none or `.`, this one.
+    ///
+    /// # Errors
+    /// As [`ObjectPath::parse`].
     pub fn parse_with_server(text: &str) -> Result<(Option<String>, Self), PathError> {
         parse::path(text)
     }

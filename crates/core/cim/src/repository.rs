@@ -83,6 +83,9 @@ pub enum RepositoryError {
 impl Repository {
     /// Reads a MOF text that stands alone into `namespace`, or where its pragmas say. Warnings are passed back; any
     /// error refuses the whole text.
+    ///
+    /// # Errors
+    /// The first error in the text, or of taking it in; nothing of it is there then.
     pub fn load(&mut self, namespace: &str, text: &str) -> Result<Vec<Diagnostic>, RepositoryError> {
         let namespace = canonical_namespace(namespace);
         let context = Context { namespace: &namespace, known: Some(self), ..Context::default() };
@@ -92,6 +95,9 @@ impl Repository {
 
     /// Takes in what was read, into `namespace` where it names none. Warnings are passed back; any error refuses it
     /// whole.
+    ///
+    /// # Errors
+    /// The first error; nothing of it is there then.
     pub fn take(&mut self, namespace: &str, reading: Reading) -> Result<Vec<Diagnostic>, RepositoryError> {
         if let Some(error) = reading.errors().next() {
             return Err(RepositoryError::Mof(error.clone()));
@@ -111,6 +117,9 @@ impl Repository {
     }
 
     /// Takes in one class as declared; its superclass has to be there before it.
+    ///
+    /// # Errors
+    /// Where it is there already, its superclass is not, it does not fit that, or the repository is full.
     pub fn add(&mut self, namespace: &str, mut class: Class) -> Result<(), RepositoryError> {
         let namespace = canonical_namespace(namespace);
         if self.class(&namespace, &class.name).is_ok() {
@@ -136,6 +145,9 @@ impl Repository {
     }
 
     /// Takes in the declaration of a qualifier. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`RepositoryError::QualifierTwice`] where it is there with another declaration.
     pub fn add_qualifier(
         &mut self,
         namespace: &str,
@@ -152,6 +164,9 @@ impl Repository {
     }
 
     /// Takes in an instance of a class that is there already.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Instance`] where it does not fit its class, a key has no value, or it is there already.
     pub fn add_instance(&mut self, namespace: &str, mut instance: Instance) -> Result<(), RepositoryError> {
         instance.namespace = canonical_namespace(namespace);
         let wrong = |message: &str| RepositoryError::Instance {
@@ -184,6 +199,9 @@ impl Repository {
     }
 
     /// A class, or the error that a caller gets.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_NAMESPACE` or `WBEM_E_INVALID_CLASS`.
     pub fn class(&self, namespace: &str, name: &str) -> Result<&Class, CimError> {
         let found = self.namespaces.get(&canonical_namespace(namespace)).ok_or_else(|| {
             CimError::new(WmiCode::WBEM_E_INVALID_NAMESPACE, format!("namespace {namespace} is unknown"))
@@ -261,12 +279,6 @@ impl Repository {
             class.superclass.as_ref().and_then(|name| self.class(&class.namespace, name).ok())
         };
         std::iter::successors(above(class), move |class| above(class))
-    }
-
-    /// The classes that derive directly from the class of that name, by name.
-    pub fn subclasses(&self, namespace: &str, name: &str) -> impl Iterator<Item = &Class> {
-        self.classes(namespace)
-            .filter(move |c| c.superclass.as_ref().is_some_and(|s| s.eq_ignore_ascii_case(name)))
     }
 }
 

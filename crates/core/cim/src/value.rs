@@ -62,7 +62,9 @@ pub enum Value {
 }
 
 impl Type {
-    const NAMES: [(Type, &'static str); 14] = [
+    /// The types that values of properties and parameters are declared with, and their names in MOF (DSP0004 5.2); a
+    /// reference or an object is declared with the name of its class.
+    pub const NAMES: [(Type, &'static str); 14] = [
         (Type::Boolean, "boolean"),
         (Type::Uint8, "uint8"),
         (Type::Uint16, "uint16"),
@@ -250,6 +252,28 @@ mod tests {
             !Value::Null.matches_text(Type::Uint32, "7") && !Value::Uint32(7).matches_text(Type::Uint32, "x")
         );
         assert!(Value::utc(5).same(&Value::Datetime { micros: 5, offset_minutes: 60 }));
+    }
+
+    #[test]
+    fn what_holds_other_values_is_the_same_when_they_are() {
+        use crate::{Instance, ObjectPath};
+        assert!(Value::Real32(0.5).same(&Value::Real64(0.5)) && Value::Real64(0.5).same(&Value::Real32(0.5)));
+        assert!(!Value::Real32(0.1).same(&Value::Real64(0.1)), "0.1 is not the same number in both");
+        let list = |texts: &[&str]| Value::from(texts.to_vec());
+        assert!(list(&["a", "B"]).same(&list(&["A", "b"])));
+        assert!(!list(&["a"]).same(&list(&["a", "b"])) && !list(&["a", "b"]).same(&list(&["b", "a"])));
+        let path =
+            |name: &str| Value::Reference(Box::new(ObjectPath::class("root/a", "C").with_key("N", name)));
+        assert!(path("a").same(&path("A")) && !path("a").same(&path("b")));
+        let of =
+            |class: &str| Instance { class: class.into(), namespace: "root/a".into(), properties: vec![] };
+        let object = |instance| Value::Object(Box::new(instance));
+        let one = || of("C").with("N", "a").with("Absent", Value::Null);
+        assert!(object(one()).same(&object(of("c").with("n", "A"))), "null and absent are one");
+        assert!(!object(one()).same(&object(of("D").with("N", "a"))));
+        for other in [one().with("More", 1u32), of("C")] {
+            assert!(!object(one()).same(&object(other.clone())) && !object(other).same(&object(one())));
+        }
     }
 
     #[test]

@@ -194,6 +194,9 @@ pub struct At(pub usize);
 
 impl Select {
     /// Reads WQL.
+    ///
+    /// # Errors
+    /// The first thing that does not belong there or is not offered, and past the limits of length, depth and terms.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         parser::select(text, lexer::Dialect::Wql)
     }
@@ -201,6 +204,9 @@ impl Select {
     /// Reads the part of CQL (DSP0202) that is also WQL in another spelling: one class, plain properties, the
     /// comparisons, `IS NULL`, `ISA Class`. Strings have single quotes. Joins, functions and CQL's own LIKE,
     /// which takes regular expressions, are refused. Strings compare without case here too.
+    ///
+    /// # Errors
+    /// The first thing that does not belong there or is not offered, and past the limits of length, depth and terms.
     pub fn parse_cql(text: &str) -> Result<Self, QueryError> {
         parser::select(text, lexer::Dialect::Cql)
     }
@@ -208,6 +214,9 @@ impl Select {
 
 impl Condition {
     /// Reads what stands behind WHERE.
+    ///
+    /// # Errors
+    /// As [`Select::parse`].
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         parser::condition(text)
     }

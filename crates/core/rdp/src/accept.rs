@@ -1,4 +1,5 @@
-//! The client's side of the handshake, in which we are the server: from Connect Initial to Client Info.
+//! The client's side of the handshake (MS-RDPBCGR 1.3.1.1), in which we are the server: from Connect Initial to Client
+//! Info.
 //!
 //! ```text
 //! ConnectInitial ──▶ Attaching ──▶ Joining ──▶ (Client Info) done

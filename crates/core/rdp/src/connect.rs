@@ -1,4 +1,5 @@
-//! The desktop's side of the handshake, in which we are the client: from Connect Initial to the last join.
+//! The desktop's side of the handshake (MS-RDPBCGR 1.3.1.1), in which we are the client: from Connect Initial to the
+//! last join.
 //!
 //! ```text
 //! (Connect Initial sent) Response ──▶ Attaching ──▶ Joining ──▶ done: Client Info may be sent

@@ -61,7 +61,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn per_length(&mut self) -> Result<usize, RdpError> {
         match self.u8()? {
             short @ 0..=0x7f => Ok(usize::from(short)),
-            high @ 0x80..=0xbf => Ok(usize::from(high & 0x3f) << 8 | usize::from(self.u8()?)),
+            high @ 0x80..=0xbf => Ok(usize::from(u16::from_be_bytes([high & 0x3f, self.u8()?]))),
             _ => Err(malformed(self.what, "a per length is below 16384")),
         }
     }
@@ -99,8 +99,55 @@ pub(crate) fn put_ber(out: &mut Vec<u8>, tag: &[u8], content: &[u8]) -> Result<(
 pub(crate) fn put_per_length(out: &mut Vec<u8>, length: usize) -> Result<(), RdpError> {
     match u16::try_from(length) {
         Ok(short @ 0..0x80) => out.push(short as u8),
-        Ok(long @ 0x80..0x4000) => out.extend_from_slice(&(long | 0x8000).to_be_bytes()),
+        Ok(long @ 0x80..0x4000) => out.extend_from_slice(&(0x8000 + long).to_be_bytes()),
         _ => return Err(malformed("per length", "under 16 KiB")),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_per_length_is_written_in_its_shortest_form_and_read_in_both() {
+        for (length, bytes) in [
+            (0, &[0x00][..]),
+            (0x7f, &[0x7f]),
+            (0x80, &[0x80, 0x80]),
+            (0x1234, &[0x92, 0x34]),
+            (0x3fff, &[0xbf, 0xff]),
+        ] {
+            let mut written = Vec::new();
+            put_per_length(&mut written, length).unwrap();
+            assert_eq!(written, bytes);
+            assert_eq!(Cursor::new("test", bytes).per_length(), Ok(length));
+        }
+        assert_eq!(Cursor::new("test", &[0x80, 0x05]).per_length(), Ok(5), "longer than it need be");
+        assert!(Cursor::new("test", &[0xc0, 0x05]).per_length().is_err(), "a fragment");
+        for too_long in [0x4000, 0x8005, 0x1_0005] {
+            assert!(put_per_length(&mut Vec::new(), too_long).is_err(), "{too_long:#x}");
+        }
+    }
+
+    #[test]
+    fn a_ber_length_is_written_in_one_or_three_bytes_and_read_in_two_also() {
+        for (length, head) in [
+            (0, &[0x04, 0x00][..]),
+            (0x7f, &[0x04, 0x7f]),
+            (0x80, &[0x04, 0x82, 0x00, 0x80]),
+            (0x0102, &[0x04, 0x82, 0x01, 0x02]),
+            (0xffff, &[0x04, 0x82, 0xff, 0xff]),
+        ] {
+            let (content, mut written) = (vec![7; length], Vec::new());
+            put_ber(&mut written, &[0x04], &content).unwrap();
+            assert_eq!(written, [head, &content].concat());
+            assert_eq!(Cursor::new("test", &written).ber(&[0x04]), Ok(&content[..]));
+        }
+        assert!(put_ber(&mut Vec::new(), &[0x04], &vec![7; 0x1_0000]).is_err());
+        assert_eq!(Cursor::new("test", &[0x04, 0x81, 2, 7, 7]).ber(&[0x04]), Ok(&[7, 7][..]));
+        for bad in [&[0x04, 0x80][..], &[0x04, 0x83, 0, 0, 1, 7], &[0x04, 3, 7, 7], &[0x02, 1, 7]] {
+            assert!(Cursor::new("test", bad).ber(&[0x04]).is_err(), "{bad:02x?}");
+        }
+    }
 }

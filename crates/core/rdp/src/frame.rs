@@ -24,7 +24,6 @@ pub enum FrameError {
 /// When no frame can begin like this.
 pub fn frame_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     let (length, least) = match *bytes {
-        [] => return Ok(None),
         // TPKT version, reserved, length; the least content is an X.224 data header
         [3, _, high, low, ..] => (usize::from(u16::from_be_bytes([high, low])), 7),
         [3, ..] => return Ok(None),
@@ -34,4 +33,40 @@ pub fn frame_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
         _ => return Ok(None),
     };
     if length < least { Err(FrameError::TooShort) } else { Ok(Some(length)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_told_as_soon_as_the_header_is_whole_and_counts_it() {
+        use FrameError::{TooShort, UnknownHeader};
+        let cases: [(&[u8], Result<_, _>); 21] = [
+            (&[], Ok(None)),
+            (&[3], Ok(None)),
+            (&[3, 0], Ok(None)),
+            (&[3, 0, 0], Ok(None)),
+            (&[3, 0, 0, 6], Err(TooShort)),
+            (&[3, 0, 0, 7], Ok(Some(7))),
+            (&[3, 0, 1, 0], Ok(Some(256))),
+            (&[3, 0, 0xff, 0xff], Ok(Some(65535))),
+            (&[1], Err(UnknownHeader)),
+            (&[2, 2], Err(UnknownHeader)),
+            (&[0xff, 2], Err(UnknownHeader)),
+            (&[7, 0, 0, 9], Err(UnknownHeader)),
+            (&[0], Ok(None)),
+            (&[0, 1], Err(TooShort)),
+            (&[0, 2], Ok(Some(2))),
+            (&[0xfc, 0x7f, 0xff], Ok(Some(127))),
+            (&[0, 0x80], Ok(None)),
+            (&[0, 0x80, 2], Err(TooShort)),
+            (&[0, 0x80, 3], Ok(Some(3))),
+            (&[0, 0x81, 2], Ok(Some(258))),
+            (&[0, 0xff, 0xff], Ok(Some(0x7fff))),
+        ];
+        for (bytes, length) in cases {
+            assert_eq!(frame_len(bytes), length, "{bytes:02x?}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
 pub const EARLY_ERROR_INFO: u16 = 0x0001;
 /// Auto-detection (0x0080) and heartbeat (0x0400) need a message channel, which is not offered; channel joins
 /// are never skipped (0x0800).
-const EARLY_CLEARED: u16 = 0x0080 | 0x0400 | 0x0800;
+const EARLY_CLEARED: u16 = 0x0c80;
 
 /// Static channels in a CS_NET block: at most 31 (2.2.1.3.4).
 const MAX_CHANNELS: u32 = 31;
@@ -123,9 +123,9 @@ impl ClientBlocks {
                     }
                 }
                 // flags: REDIRECTION_SUPPORTED, REDIRECTED_SESSIONID_FIELD_VALID; then the session id (2.2.1.3.5)
-                CS_CLUSTER if copy.len() >= 12 => {
-                    copy[4] &= !0x03;
-                    copy[8..12].fill(0);
+                CS_CLUSTER => {
+                    copy.iter_mut().skip(4).take(1).for_each(|flags| *flags &= !0x03);
+                    copy.iter_mut().skip(8).take(4).for_each(|id| *id = 0);
                 }
                 _ => {}
             }
@@ -271,9 +271,9 @@ impl<'a> Iterator for Blocks<'a> {
             return None;
         }
         let mut header = self.0;
-        let block = header.u16_le().and_then(|kind| {
-            let length = usize::from(header.u16_le()?).max(4);
-            Ok((kind, self.0.take(length)?))
+        let block = header.u16_le().and_then(|kind| match header.u16_le()? {
+            0..4 => Err(malformed("settings block", "its length counts its header")),
+            length => Ok((kind, self.0.take(length.into())?)),
         });
         if block.is_err() {
             self.0 = Cursor::new("", &[]);
@@ -285,4 +285,102 @@ impl<'a> Iterator for Blocks<'a> {
 /// Writes a BER octet string around user data.
 pub(crate) fn put_user_data(out: &mut Vec<u8>, user_data: &[u8]) -> Result<(), RdpError> {
     put_ber(out, &[0x04], user_data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Client user data of these blocks.
+    fn client(blocks: &[&[u8]]) -> Vec<u8> {
+        let mut data = b"Duca".to_vec();
+        put_per_length(&mut data, blocks.concat().len()).unwrap();
+        data.extend_from_slice(&blocks.concat());
+        data
+    }
+
+    /// A core block of this length, with this name.
+    fn core(length: u16, name: &str) -> Vec<u8> {
+        let mut block = [CS_CORE.to_le_bytes(), length.to_le_bytes()].concat();
+        block.resize(24, 0);
+        block.extend(name.encode_utf16().flat_map(u16::to_le_bytes));
+        block.resize(usize::from(length), 0xff);
+        block
+    }
+
+    #[test]
+    fn what_an_old_client_does_not_say_is_zero() {
+        let read = |length| ClientBlocks::parse(&client(&[&core(length, "PC\0")])).map(|blocks| blocks.core);
+        let said = |early_flags, selected_protocol| {
+            let core = read(if selected_protocol > 0 { 216 } else { 146 }).unwrap();
+            assert_eq!((core.early_flags, core.selected_protocol), (early_flags, selected_protocol));
+        };
+        said(0xffff, 0xffff_ffff);
+        said(0xffff, 0);
+        assert_eq!(read(145).unwrap().early_flags, 0);
+        assert_eq!(read(215).unwrap().selected_protocol, 0);
+        assert_eq!(read(56).unwrap().name, "PC");
+        assert_eq!(read(55), Err(RdpError::Truncated("core block")));
+    }
+
+    #[test]
+    fn a_clients_name_is_safe_to_show_and_at_most_15_characters() {
+        let name = |name: &str| ClientBlocks::parse(&client(&[&core(56, name)])).unwrap().core.name;
+        assert_eq!(name("0123456789abcdef"), "0123456789abcde");
+        assert_eq!(name("a\x1b[2J\n\u{e9}\0junk"), "a\u{fffd}[2J\u{fffd}\u{e9}");
+        // the second half of a pair is the 16th unit
+        assert_eq!(name("0123456789abcd\u{1f600}"), "0123456789abcd\u{fffd}");
+    }
+
+    #[test]
+    fn a_cluster_block_loses_its_redirection_however_long_it_is() {
+        let core = core(56, "\0");
+        let came = [0x04, 0xc0, 0, 0, 0x1f, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+        let goes = [0x04, 0xc0, 0, 0, 0x1c, 1, 2, 3, 0, 0, 0, 0, 8, 9];
+        for length in 4..=came.len() {
+            let of_length = |mut block: [u8; 14]| {
+                block[2] = length as u8;
+                block[..length].to_vec()
+            };
+            let blocks = ClientBlocks::parse(&client(&[&core, &of_length(came)])).unwrap();
+            let replayed = blocks.for_desktop(true, Protocols::SSL).unwrap();
+            assert!(replayed.ends_with(&of_length(goes)), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_does_not_count_its_own_header_is_refused() {
+        for length in 0..4 {
+            let short = [0x05, 0xc0, length, 0];
+            let read = ClientBlocks::parse(&client(&[&core(56, "\0"), &short]));
+            assert_eq!(read, Err(malformed("settings block", "its length counts its header")));
+        }
+    }
+
+    #[test]
+    fn a_block_that_goes_beyond_the_end_is_refused() {
+        let beyond = [0x05, 0xc0, 5, 0];
+        let read = ClientBlocks::parse(&client(&[&core(56, "\0"), &beyond]));
+        assert_eq!(read, Err(RdpError::Truncated("client blocks")));
+    }
+
+    #[test]
+    fn a_client_must_have_a_core_block() {
+        assert!(ClientBlocks::parse(&client(&[])).is_err());
+        assert!(ClientBlocks::parse(&client(&[&[0x05, 0xc0, 4, 0]])).is_err());
+    }
+
+    #[test]
+    fn the_channels_of_a_server_fill_whole_words() {
+        for channels in 0..=31 {
+            let ids = ChannelIds::ours(channels);
+            let user_data = server_user_data(Protocols::SSL, &ids).unwrap();
+            let blocks = blocks_behind(b"McDn", "test", &user_data).unwrap();
+            let blocks: Vec<_> = Blocks::new("test", blocks).map(Result::unwrap).collect();
+            let lengths: Vec<_> = blocks.iter().map(|(kind, block)| (*kind, block.len())).collect();
+            let net = 8 + 2 * channels.next_multiple_of(2);
+            assert_eq!(lengths, [(SC_CORE, 16), (SC_SECURITY, 12), (SC_NET, net)]);
+            assert_eq!(parse_server(&user_data, channels), Ok((ids.io, ids.statics)));
+        }
+    }
 }

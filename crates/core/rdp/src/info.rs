@@ -167,9 +167,12 @@ fn split_cookie(extra: &[u8]) -> (Option<AutoReconnect>, Vec<u8>) {
     let mut c = Cursor::new(WHAT, extra);
     let Some(length) = seek_cookie(&mut c) else { return (None, extra.to_vec()) };
     let before = extra.len() - c.rest().len() - 2;
-    let cookie = c.take(length.min(c.rest().len())).unwrap_or_default();
-    let without = [&extra[..before], &[0, 0], c.rest()].concat();
-    (parse_cookie(cookie), without)
+    let (cookie, behind) = match c.take(length) {
+        Ok(cookie) => (parse_cookie(cookie), c.rest()),
+        // said to be longer than all that is there, which may hold one all the same
+        Err(_) => (None, &[][..]),
+    };
+    (cookie, [&extra[..before], &[0, 0], behind].concat())
 }
 
 /// Goes to the cookie; answers its length.
@@ -303,7 +306,8 @@ mod tests {
         let rebuilt = info.for_desktop(1006, 1003, "desk", "none").unwrap();
         assert!(rebuilt.ends_with(&extended(0, &[])), "everything else is as it was");
         assert_eq!(ClientInfo::parse(&rebuilt, 1003).unwrap().reconnect, None);
-        assert!(!format!("{info:?} {:?}", info.reconnect).contains("verifier"));
+        let shown = format!("{info:?} {:?}", info.reconnect);
+        assert!(shown.contains("AutoReconnect { logon_id: 9") && !shown.contains("verifier"), "{shown}");
     }
 
     #[test]
@@ -318,10 +322,13 @@ mod tests {
             assert_eq!(info.reconnect, None, "{cookie:?}");
             assert_eq!(info.extra, extended(0, &[]), "{cookie:?}");
         }
-        // said to be longer than all that is there
-        let info = with_extra(&extended(0xffff, &COOKIE));
-        assert_eq!(info.reconnect, None);
-        assert_eq!(info.extra[..], extended(0, &[])[..info.extra.len()]);
+        // said to be longer than all that is there, with and without something behind it
+        let whole = extended(0xffff, &COOKIE);
+        for longer in [&whole[..], &whole[..whole.len() - 4]] {
+            let info = with_extra(longer);
+            assert_eq!(info.reconnect, None);
+            assert_eq!(info.extra[..], extended(0, &[])[..info.extra.len()]);
+        }
     }
 
     #[test]
@@ -333,6 +340,90 @@ mod tests {
             assert_eq!(info.reconnect.is_some(), n >= at + 28, "{n}");
             assert_eq!(info.extra[..n.min(at - 2)], whole[..n.min(at - 2)], "{n}");
         }
+    }
+
+    /// Client Info of these flags, with strings of these lengths, which hold nothing but 'a', and this behind them.
+    fn of_lengths(flags: u32, lengths: [usize; 5], extra: usize) -> Result<ClientInfo, RdpError> {
+        let unicode = flags & INFO_UNICODE != 0;
+        let mut content = vec![0x40, 0, 0, 0, 0, 0, 0, 0];
+        content.extend_from_slice(&flags.to_le_bytes());
+        lengths.iter().for_each(|n| content.extend_from_slice(&(*n as u16).to_le_bytes()));
+        for n in lengths {
+            let string = if unicode { b"a\0".repeat(n.div_ceil(2)) } else { b"a".repeat(n) };
+            content.extend_from_slice(&string[..n]);
+            content.extend_from_slice(if unicode { &[0, 0] } else { &[0] });
+        }
+        content.resize(content.len() + extra, 0);
+        ClientInfo::parse(&send_data_request(1006, 1003, &content).unwrap(), 1003)
+    }
+
+    #[test]
+    fn a_string_is_at_most_520_bytes_and_whole_characters() {
+        for which in 0..5 {
+            let with = |flags, length| {
+                let mut lengths = [4; 5];
+                lengths[which] = length;
+                of_lengths(flags, lengths, 0)
+            };
+            assert!(with(INFO_UNICODE, 520).is_ok() && with(0, 520).is_ok() && with(0, 3).is_ok());
+            let bad = Err(malformed(WHAT, "a string is at most 520 bytes, and whole characters"));
+            for (flags, length) in [(INFO_UNICODE, 522), (0, 521), (INFO_UNICODE, 3), (INFO_UNICODE, 1)] {
+                assert_eq!(with(flags, length), bad, "string {which}, {length} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn the_extended_part_is_at_most_2_kib() {
+        assert!(of_lengths(INFO_UNICODE, [2; 5], 2048).is_ok());
+        let bad = Err(malformed(WHAT, "its extended part is at most 2 KiB"));
+        assert_eq!(of_lengths(INFO_UNICODE, [2; 5], 2049), bad);
+    }
+
+    #[test]
+    fn what_a_desktop_is_told_fits_into_the_limit_too() {
+        for (flags, longest) in [(INFO_UNICODE, 260), (0, 520)] {
+            let info = of_lengths(flags, [2; 5], 0).unwrap();
+            let (fits, over) = ("x".repeat(longest), "x".repeat(longest + 1));
+            let rebuilt = info.for_desktop(1006, 1003, &fits, &fits).unwrap();
+            assert_eq!(ClientInfo::parse(&rebuilt, 1003).unwrap().user, fits);
+            assert!(info.for_desktop(1006, 1003, &over, "").is_err());
+            assert!(info.for_desktop(1006, 1003, "", &over).is_err());
+        }
+    }
+
+    #[test]
+    fn the_desktop_logs_on_with_what_it_is_given_whatever_the_client_had_wished() {
+        for flags in [INFO_UNICODE, INFO_UNICODE | INFO_AUTOLOGON | INFO_PASSWORD_IS_SC_PIN] {
+            let info = of_lengths(flags, [2; 5], 0).unwrap();
+            let rebuilt = info.for_desktop(1006, 1003, "desk", "none").unwrap();
+            assert_eq!(ClientInfo::parse(&rebuilt, 1003).unwrap().flags, INFO_UNICODE | INFO_AUTOLOGON);
+        }
+    }
+
+    #[test]
+    fn a_client_that_wants_to_hear_of_its_logon_says_so() {
+        assert!(of_lengths(INFO_LOGONNOTIFY, [1; 5], 0).unwrap().asks_for_session_info());
+        assert!(!of_lengths(!INFO_LOGONNOTIFY, [2; 5], 0).unwrap().asks_for_session_info());
+    }
+
+    #[test]
+    fn a_password_is_never_moved_while_it_is_decoded() {
+        // text that grew would have left a copy where it was
+        assert_eq!(decode(&[0xe9; 3], false).unwrap().capacity(), 6);
+        assert_eq!(decode(b"\x20\xac\x20\xac\x20\xac", true).unwrap().capacity(), 12);
+    }
+
+    #[test]
+    fn a_string_ends_where_its_terminator_is_also_if_that_was_counted() {
+        assert_eq!(decode(b"a\0\0\0b\0", true).unwrap().as_str(), "a");
+        assert_eq!(decode(b"a\0b", false).unwrap().as_str(), "a");
+        assert!(decode(b"\x3d\xd8", true).is_err(), "half of a surrogate pair");
+    }
+
+    #[test]
+    fn what_ansi_cannot_say_becomes_a_question_mark() {
+        assert_eq!(encode("a\u{e9}\u{20ac}", false), b"a\xe9?");
     }
 
     #[test]

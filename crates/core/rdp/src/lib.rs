@@ -28,4 +28,4 @@ pub use frame::{FrameError, frame_len};
 
 /// No frame of the connection sequence may be longer. Real ones stay under 2 KiB; the longest legal Client
 /// Info is about 6 KiB.
-pub const MAX_HANDSHAKE_FRAME: usize = 16 * 1024;
+pub const MAX_HANDSHAKE_FRAME: usize = 16_384;

@@ -21,7 +21,7 @@ pub struct PreconnectionBlob {
 }
 
 /// If a connection begins with these four bytes: the whole length of the blob, or `None` for anything else
-/// (a TPKT begins with 3, which as the low byte of a length would be far outside the limit or below 16).
+/// (a TPKT begins with 3, and the length of a blob is even: it is made of fields of 16 and 32 bits).
 ///
 /// # Errors
 /// When it can be neither.

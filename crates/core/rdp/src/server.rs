@@ -104,6 +104,19 @@ mod tests {
     use super::*;
 
     #[test]
+    #[rustfmt::skip]
+    fn the_licence_is_laid_out_as_specified() {
+        assert_eq!(license_valid_client(), [
+            0x03, 0x00, 0x00, 0x22, 0x02, 0xf0, 0x80,             // TPKT of 34 bytes, X.224 data
+            0x68, 0x00, 0x01, 0x03, 0xeb, 0x70, 0x14,             // Send Data Indication, 1002, channel 1003, 20 bytes
+            0x80, 0x00, 0x00, 0x00,                               // security header: SEC_LICENSE_PKT
+            0xff, 0x03, 0x10, 0x00,                               // ERROR_ALERT, version 3, 16 bytes
+            0x07, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00,       // STATUS_VALID_CLIENT, ST_NO_TRANSITION
+            0x04, 0x00, 0x00, 0x00,                               // BB_ERROR_BLOB, 0 bytes
+        ]);
+    }
+
+    #[test]
     fn the_ultimatum_is_nine_bytes() {
         assert_eq!(disconnect_ultimatum(), [3, 0, 0, 9, 2, 0xf0, 0x80, 0x20, 0x80]);
     }

@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn fast_path_keys_and_mouse_are_input_and_sync_and_timestamps_are_not() {
         #[rustfmt::skip]
-        let cases: [(&[u8], bool); 8] = [
+        let cases: [(&[u8], bool); 13] = [
             (&[0x04, 0x04, 0x00, 0x1e], true),                                // one event: key A down
             (&[0x04, 0x09, 0x20, 0x00, 0x08, 1, 0, 1, 0], true),              // one event: mouse moved
             (&[0x04, 0x03, 0x61], false),                                     // SYNC
@@ -112,11 +112,23 @@ mod tests {
             (&[0x04, 0x07, 0xc0, 1, 2, 3, 4], false),                         // QoE time stamp
             (&[0x08, 0x09, 0xc0, 1, 2, 3, 4, 0x00, 0x1e], true),              // time stamp, then a key
             (&[0x00, 0x05, 0x02, 0x61, 0x60], false),                         // count in its own byte
+            (&[0x08, 0x05, 0x61, 0x00, 0x1e], true),                          // SYNC, then a key
+            (&[0x00, 0x06, 0x02, 0x61, 0x00, 0x1e], true),                    // the same, count in its own byte
+            (&[0x04, 0x05, 0x61, 0x00, 0x1e], false),                         // one event: what is behind it is none
+            (&[0x04, 0x80, 0x05, 0x80, 0x41], true),                          // a unicode key, with a long length
+            (&[0x08, 0x06, 0x61, 0xe0, 0x00, 0x1e], false),                   // nothing behind an unknown event counts
             (&[0x04, 0x03, 0xe0], false),                                     // an event that does not exist
         ];
         for (frame, input) in cases {
             assert_eq!(carries_input(frame, 1003), input, "{frame:02x?}");
             assert_eq!(crate::frame_len(frame), Ok(Some(frame.len())));
+        }
+    }
+
+    #[test]
+    fn nothing_and_what_is_no_frame_hold_no_input() {
+        for bytes in [&[][..], &[0x04], &[0x05, 0x04, 0x00, 0x1e], &[0x06, 0x04, 0x00, 0x1e], &[3, 0, 0, 7]] {
+            assert!(!carries_input(bytes, 1003), "{bytes:02x?}");
         }
     }
 
@@ -137,6 +149,10 @@ mod tests {
         assert!(!carries_input(&slow_path(0x17, 0x1f, 4, 1003), 1003), "another data pdu");
         assert!(!carries_input(&slow_path(0x13, 0x1c, 4, 1003), 1003), "confirm active");
         assert!(!carries_input(&slow_path(0x17, 0x1c, 4, 1004), 1003), "a virtual channel");
+        let mut none = slow_path(0x17, 0x1c, 4, 1003);
+        let count = none.len() - 12 - 4;
+        assert_eq!(std::mem::take(&mut none[count]), 1);
+        assert!(!carries_input(&none, 1003), "what is behind the last event is none");
     }
 
     #[test]

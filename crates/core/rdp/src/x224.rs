@@ -198,11 +198,8 @@ fn negotiation(kind: u8, flags: u8, value: u32) -> Vec<u8> {
 
 /// A connection TPDU in its TPKT. `variable` is at most 110 bytes: a cookie and a negotiation part.
 fn connection_tpdu(code: u8, variable: &[u8]) -> Vec<u8> {
-    let length = 11 + variable.len();
-    let mut frame = vec![3, 0, (length >> 8) as u8, length as u8];
-    frame.extend_from_slice(&[(length - 5) as u8, code, 0, 0, 0, 0, 0]);
-    frame.extend_from_slice(variable);
-    frame
+    let length = 11 + variable.len() as u8;
+    [&[3, 0, 0, length, length - 5, code, 0, 0, 0, 0, 0], variable].concat()
 }
 
 #[cfg(test)]
@@ -268,5 +265,64 @@ mod tests {
     #[test]
     fn what_follows_a_token_must_be_a_negotiation_request() {
         assert!(request(b"tsv://x\r\nrubbish").is_err());
+    }
+
+    #[test]
+    fn a_token_without_a_line_end_is_all_that_there_is() {
+        let read = request(b"Cookie: mstshash=bob").unwrap();
+        assert_eq!(read, ConnectionRequest { routing: Routing::User("bob".into()), protocols: None });
+    }
+
+    #[test]
+    fn a_mask_has_a_protocol_when_it_has_all_of_its_bits_and_rdps_own_is_never_asked_for() {
+        let mask = Protocols(0x0b);
+        assert!(mask.has(Protocols::SSL) && mask.has(Protocols::HYBRID) && mask.has(Protocols::HYBRID_EX));
+        assert!(mask.has(Protocols(0x03)));
+        assert!(!mask.has(Protocols(0x04)) && !mask.has(Protocols(0x05)));
+        assert!(!mask.has(Protocols::RDP) && !Protocols::RDP.has(Protocols::RDP));
+    }
+
+    #[test]
+    fn a_cookie_holds_what_it_can_of_a_name() {
+        let long = "x".repeat(100);
+        for (user, cookie) in [("bob", "bob"), ("a b\r\n\u{e9}c", "abc"), (&long, &long[..64])] {
+            let read = ConnectionRequest::parse(&ConnectionRequest::encode(user, Protocols::SSL)).unwrap();
+            assert_eq!(read.routing, Routing::User(cookie.into()));
+            assert_eq!(read.protocols, Some(Protocols::SSL));
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_kind_or_length_is_refused() {
+        let (request, confirm) =
+            (ConnectionRequest::encode("bob", Protocols::SSL), ConnectionConfirm::encode(Protocols::SSL));
+        assert_eq!(ConnectionRequest::parse(&confirm), Err(RdpError::Unexpected(REQUEST)));
+        assert_eq!(ConnectionConfirm::parse(&request), Err(RdpError::Unexpected(CONFIRM)));
+        for at in [0, 3] {
+            let (mut request, mut confirm) = (request.clone(), confirm.clone());
+            (request[at], confirm[at]) = (request[at] - 1, confirm[at] - 1);
+            assert!(matches!(ConnectionRequest::parse(&request), Err(RdpError::Malformed { .. })), "{at}");
+            assert!(matches!(ConnectionConfirm::parse(&confirm), Err(RdpError::Malformed { .. })), "{at}");
+        }
+        // the low half of the code is a credit, which nobody uses
+        let (mut request, mut confirm) = (request, confirm);
+        (request[5], confirm[5]) = (request[5] | 0x0f, confirm[5] | 0x0f);
+        assert!(ConnectionRequest::parse(&request).is_ok() && ConnectionConfirm::parse(&confirm).is_ok());
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_confirm_is_laid_out_as_specified() {
+        let mut confirm = [
+            0x03, 0x00, 0x00, 0x13,                   // TPKT, 19 bytes
+            0x0e, 0xd0, 0x00, 0x00, 0x00, 0x00, 0x00, // length indicator, CC, destination, source, class 0
+            0x02, 0x03, 0x08, 0x00, 0x08, 0x00, 0x00, 0x00, // RDP_NEG_RSP, flags, 8 bytes, HYBRID_EX
+        ];
+        assert_eq!(ConnectionConfirm::encode(Protocols::HYBRID_EX), confirm);
+        confirm[12] = 0x02; // without EXTENDED_CLIENT_DATA_SUPPORTED
+        let read = ConnectionConfirm::parse(&confirm).unwrap();
+        assert_eq!(read, ConnectionConfirm { selected: Protocols::HYBRID_EX, extended_client_data: false });
+        confirm[11] = 0x04;
+        assert!(matches!(ConnectionConfirm::parse(&confirm), Err(RdpError::Malformed { .. })), "another kind");
     }
 }

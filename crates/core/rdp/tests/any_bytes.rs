@@ -153,9 +153,17 @@ fn preconnection_blobs_are_read_and_anything_else_is_told_apart() {
     assert_eq!(blob_len([0x18, 0, 0, 0]), Ok(Some(24)));
     let blob = PreconnectionBlob::parse(&v2).unwrap();
     assert_eq!((blob.id, blob.payload.as_deref()), (7, Some("vm")));
+    let long = [&[0; 8][..], &[2, 0, 0, 0, 7, 0, 0, 0, 5, 0], b"a\0b\0c\0d\0e\0", b"f\0"].concat();
+    let blob = PreconnectionBlob::parse(&long).unwrap();
+    assert_eq!(blob.payload.as_deref(), Some("abcde"), "as many characters as it says");
+    let mut version = long;
+    version[8] = 3;
+    assert!(PreconnectionBlob::parse(&version).is_err());
     let v1 = [0x10, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0];
     assert_eq!(PreconnectionBlob::parse(&v1).unwrap(), PreconnectionBlob { id: 9, payload: None });
     assert_eq!(blob_len([3, 0, 0, 43]), Ok(None), "a tpkt");
     assert!(blob_len(*b"GET ").is_err());
-    assert!(blob_len([0, 0x10, 0, 0]).is_err(), "too long");
+    assert!(blob_len([15, 0, 0, 0]).is_err(), "too short");
+    assert_eq!(blob_len([0, 0x08, 0, 0]), Ok(Some(2048)));
+    assert!(blob_len([1, 0x08, 0, 0]).is_err(), "too long");
 }

@@ -154,8 +154,9 @@ fn only_channels_that_were_given_out_can_be_joined_and_not_for_ever() {
     {
         assert_eq!(mcs::parse_channel_join_confirm(&reply), Ok(1003));
         (state, joins) = (next, joins + 1);
-        assert!(joins < 100);
+        assert!(joins <= 66);
     }
+    assert_eq!(joins, 66, "user, i/o and 31 channels, and as many repeated");
 }
 
 #[test]
@@ -176,11 +177,76 @@ fn a_desktop_that_refuses_or_lies_is_an_error() {
     let mut encrypted = response(4);
     let security = encrypted.windows(4).position(|w| w == [0x02, 0x0c, 0x0c, 0]).unwrap();
     encrypted[security + 4] = 2;
+    let long = [3, 0, 0, 14, 0x02, 0xf0, 0x80, 0x7f, 0x66, 4, 0x0a, 2, 0, 0]; // a result of two bytes
+    let malformed = mcs::parse_connect_response(&long);
+    assert!(
+        matches!(malformed, Err(RdpError::Malformed { rule: "its result is one byte", .. })),
+        "{malformed:?}"
+    );
     assert!(start().step(&encrypted).is_err(), "rdp's own encryption within tls");
-    let Ok(ConnectStep::Next { state, .. }) = start().step(&response(4)) else { panic!() };
+    let attaching = || match start().step(&response(4)) {
+        Ok(ConnectStep::Next { state, .. }) => state,
+        other => panic!("{other:?}"),
+    };
+    let mut refused = mcs::attach_user_confirm(1008);
+    refused[8] = 0x0f;
+    assert!(matches!(attaching().step(&refused), Err(RdpError::Refused { code: 0x0f, .. })));
+    let other = attaching().step(&mcs::channel_join_confirm(1008, 1004));
+    assert!(matches!(other, Err(RdpError::Unexpected(_))), "the confirm of something else");
+    let state = attaching();
     let Ok(ConnectStep::Next { state, .. }) = state.step(&mcs::attach_user_confirm(1008)) else { panic!() };
     assert!(
         state.step(&mcs::channel_join_confirm(1008, 1004)).is_err(),
         "another channel than the one asked for"
     );
+}
+
+#[test]
+fn a_channel_that_a_desktop_gives_no_id_is_not_joined() {
+    let ids = ChannelIds { io: 1003, user: 1010, statics: vec![1004, 0] };
+    let response = mcs::connect_response(&gcc::server_user_data(Protocols::SSL, &ids).unwrap()).unwrap();
+    let mut step = Connecting::Response { channels: 2 }.step(&response);
+    let mut joined = Vec::new();
+    let done = loop {
+        match step.unwrap() {
+            ConnectStep::Next { send, state } => {
+                let last = split(&send).pop().unwrap();
+                let answer = match mcs::parse_channel_join(&last).unwrap() {
+                    Some(channel) => {
+                        joined.push(channel);
+                        mcs::channel_join_confirm(ids.user, channel)
+                    }
+                    None => mcs::attach_user_confirm(ids.user),
+                };
+                step = state.step(&answer);
+            }
+            ConnectStep::Done(done) => break done,
+        }
+    };
+    assert_eq!((joined, done), (vec![1010, 1003, 1004], ids));
+}
+
+#[test]
+fn a_confirm_may_leave_out_that_its_optional_fields_are_there() {
+    // the low two bits of the kind; what follows is read as if they were set
+    let (mut attach, mut join) = (mcs::attach_user_confirm(1008), mcs::channel_join_confirm(1008, 1004));
+    (attach[7], join[7]) = (attach[7] & 0xfc, join[7] & 0xfc);
+    assert_eq!(mcs::parse_attach_user_confirm(&attach), Ok(1008));
+    assert_eq!(mcs::parse_channel_join_confirm(&join), Ok(1004));
+}
+
+#[test]
+fn a_user_id_beyond_the_last_is_refused() {
+    let mut confirm = mcs::attach_user_confirm(65535);
+    assert_eq!(mcs::parse_attach_user_confirm(&confirm), Ok(65535));
+    confirm[9..].fill(0xff);
+    assert!(mcs::parse_attach_user_confirm(&confirm).is_err());
+}
+
+#[test]
+fn a_client_attaches_before_it_joins() {
+    let frame = Client::default().connect_initial();
+    let (_, state) = next(Accepting::new(Protocols::SSL, Protocols::SSL).step(&frame));
+    let early = state.step(&mcs::channel_join_request(1008, 1003));
+    assert!(matches!(early, Err(RdpError::Unexpected("attach user request"))), "{early:?}");
 }

@@ -1,4 +1,5 @@
-//! From names to classes: the second step of reading a request, with the repository at hand.
+//! From names to classes: the second step of reading a request, with the repository at hand. How selectors, bodies and
+//! parameters stand for keys, properties and parameters of CIM is DSP0227's.
 
 mod change;
 mod declared;
@@ -12,6 +13,9 @@ use crate::{Fault, Input, Request, Subcode};
 use openrdms_cim::{CimError, Class, Method, ObjectPath, Params, Repository, Type, Value, WmiCode};
 
 /// The class that a request is about.
+///
+/// # Errors
+/// A fault where it names none, all of them, or one that there is not.
 pub fn class<'r>(request: &Request, repository: &'r Repository) -> Result<&'r Class, Fault> {
     let resource = request.resource.as_ref().ok_or_else(no_resource)?;
     if resource.class == "*" {
@@ -24,6 +28,9 @@ pub fn class<'r>(request: &Request, repository: &'r Repository) -> Result<&'r Cl
 }
 
 /// The instance that a request names: all keys of the class, and nothing else.
+///
+/// # Errors
+/// A fault (`w:InvalidSelectors`) where a key is missing or not of its type, or a selector is no key.
 pub fn instance(request: &Request, class: &Class) -> Result<ObjectPath, Fault> {
     if let Some((name, _)) =
         request.selectors.iter().find(|(n, _)| class.property(n).is_none_or(|p| !p.is_key()))
@@ -47,6 +54,9 @@ pub fn instance(request: &Request, class: &Class) -> Result<ObjectPath, Fault> {
 }
 
 /// The class that an instance is to be made of: no instance is named.
+///
+/// # Errors
+/// A fault (`w:InvalidSelectors`) where an instance is named.
 pub fn class_path(request: &Request, class: &Class) -> Result<ObjectPath, Fault> {
     match request.selectors.first() {
         Some((name, _)) => Err(unexpected(name)),
@@ -56,6 +66,9 @@ pub fn class_path(request: &Request, class: &Class) -> Result<ObjectPath, Fault>
 
 /// The method that a request calls, what it is called on, and with what: the class itself for a static
 /// method, else an instance.
+///
+/// # Errors
+/// A fault where there is no such method, an instance is not named, or the parameters are not those that it declares.
 pub fn invocation<'c>(
     request: &Request,
     class: &'c Class,

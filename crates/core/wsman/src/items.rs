@@ -1,4 +1,5 @@
-//! The items of a listing, written one after the other as they stand in the reply, as many as there is room for.
+//! The items of a listing (DSP0226 8.4 and 8.7), written one after the other as they stand in the reply, as many as
+//! there is room for.
 
 use crate::instance::Layout;
 use crate::reply::style;

@@ -183,6 +183,9 @@ pub struct Rejected {
 
 impl Request {
     /// Reads a message.
+    ///
+    /// # Errors
+    /// The fault to answer with: too long, no XML, past the limits, or not a message that is understood.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, Rejected> {
         let charset = Charset::detect(bytes);
         let reject = |message_id: Option<String>, fault| Rejected { charset, message_id, fault };

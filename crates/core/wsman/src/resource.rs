@@ -33,6 +33,9 @@ const DEFAULT_NAMESPACE: &str = "root/cimv2";
 
 impl Resource {
     /// Reads a URI; `selector` is the value of `__cimnamespace`.
+    ///
+    /// # Errors
+    /// A fault where it names no class, another namespace than the selector, or is of a family that is not offered.
     pub fn parse(uri: &str, selector: Option<&str>) -> Result<Self, Fault> {
         let selector = selector.map(canonical_namespace).filter(|n| !n.is_empty());
         let (family, namespace, class) = if let Some(rest) = strip(uri, WMI_CLASS) {

@@ -2,6 +2,8 @@
 //! each one line of JSON. The supervisor's side of the wall is hostile to the host, so replies are
 //! bounded in size and time, and the answering process must have the desktop's uid.
 
+use crate::end_record::WORDS_MAX;
+use crate::files::plain;
 use crate::inside;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open, openat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -9,16 +11,18 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::UnixStream;
 
 /// The longest line: a message of 4096 characters, each escaped as JSON may (12 bytes), and its title.
-pub(crate) const LINE_MAX: usize = 64 * 1024;
+pub const LINE_MAX: usize = 64 * 1024;
 
 /// What the host wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Request {
+pub enum Request {
     /// The host knows the supervisor: start the session. Answered when the display is up.
     Begin {},
     /// Ask the programs to end, kill them after the grace period. Answered at once.
@@ -40,7 +44,7 @@ pub(crate) enum Request {
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// Done.
     Ok {},
     /// Not done; the text is for operators.
@@ -59,29 +63,35 @@ pub(crate) enum Reply {
 
 /// Why the supervisor gave no reply.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ControlError {
+pub enum ControlError {
+    /// The socket is not there, is another's, or was closed before a whole line came.
     #[error("the desktop's control socket cannot be reached")]
     Io(#[from] io::Error),
+    /// It answered with something else.
     #[error("the desktop's answer is not understood")]
     Garbled(#[source] serde_json::Error),
+    /// It took longer than the caller would wait.
     #[error("the desktop did not answer in time")]
     TimedOut,
 }
 
 /// Reads one line.
-pub(crate) fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, serde_json::Error> {
+///
+/// # Errors
+/// When it is not what is asked for, and nothing else.
+pub fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(line)
 }
 
 /// Writes one line.
-pub(crate) fn line<T: Serialize>(what: &T) -> Vec<u8> {
+pub fn line<T: Serialize>(what: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(what).expect("requests and replies hold nothing that JSON cannot");
     line.push(b'\n');
     line
 }
 
 /// Reads up to the end of the line, or fails when there is none within the limit.
-pub(crate) async fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+async fn read_line<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     BufReader::new(stream).take(LINE_MAX as u64 + 1).read_until(b'\n', &mut line).await?;
     if line.pop() != Some(b'\n') {
@@ -109,18 +119,47 @@ pub(crate) async fn connect(dir: &Path, name: &str, uid: u32) -> io::Result<(Uni
     Ok((stream, pid.ok_or_else(|| io::Error::other("the listening process cannot be seen from here"))?))
 }
 
-/// Sends a request and waits for the reply.
-pub(crate) async fn ask(
-    stream: &mut UnixStream,
-    request: &Request,
-    limit: Duration,
-) -> Result<Reply, ControlError> {
+/// The host's side: sends a request and waits for the reply. Dropping it leaves the connection of no more use.
+///
+/// # Errors
+/// [`ControlError`]; the reply is not waited for longer than `limit`.
+pub async fn ask<S>(stream: &mut S, request: &Request, limit: Duration) -> Result<Reply, ControlError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let exchange = async {
         stream.write_all(&line(request)).await?;
         let answer = read_line(stream).await?;
         parse(&answer).map_err(ControlError::Garbled)
     };
     tokio::time::timeout(limit, exchange).await.map_err(|_| ControlError::TimedOut)?
+}
+
+/// The supervisor's side: reads a request, has it answered, and sends the reply. `answer` may take as long as it needs,
+/// the peer `limit` for stating the request and again for taking the reply. A request that is not understood is
+/// answered too. Dropping it leaves the connection of no more use.
+///
+/// # Errors
+/// When there is no whole line, or the peer takes too long, or no answer was found.
+pub async fn answer<S, F>(
+    stream: &mut S,
+    limit: Duration,
+    answer: impl FnOnce(Request) -> F,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    F: Future<Output = io::Result<Reply>>,
+{
+    let request = tokio::time::timeout(limit, read_line(stream)).await??;
+    let reply = match parse(&request) {
+        Ok(request) => answer(request).await?,
+        // the error repeats what was sent, which may be as long as a line
+        Err(error) => {
+            let why = plain(&error.to_string(), WORDS_MAX);
+            Reply::Error { text: format!("the request is not understood: {why}") }
+        }
+    };
+    tokio::time::timeout(limit, stream.write_all(&line(&reply))).await?
 }
 
 /// Connects to the supervisor, sends a request and waits for the reply.

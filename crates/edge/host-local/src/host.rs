@@ -3,6 +3,7 @@
 
 use crate::config::LocalConfig;
 use crate::control::{self, Reply, Request};
+use crate::end_record::{self, RECORD_MAX, WORDS_MAX};
 use crate::files::{self, Owner};
 use crate::identity::Process;
 use crate::inside::{self, Job};
@@ -25,10 +26,6 @@ mod begin;
 
 use begin::Sandbox;
 
-/// A record that the desktop's side wrote is not read beyond this.
-const RECORD_MAX: u64 = 4096;
-/// How much of a failed start's log goes into the error.
-const WORDS_MAX: usize = 400;
 /// How long a message may take to appear.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
 /// How long the supervisor may take to say that it heard.
@@ -341,11 +338,7 @@ impl Inner {
             return LogonEnd::Asked;
         }
         let record = files::read_hostile(&desk.run().join(inside::END_RECORD), RECORD_MAX);
-        match record.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
-            Some(LogonEnd::LoggedOff) => LogonEnd::LoggedOff,
-            Some(LogonEnd::Failed(text)) => LogonEnd::Failed(files::plain(&text, WORDS_MAX)),
-            Some(LogonEnd::Asked | LogonEnd::Vanished) | None => LogonEnd::Vanished,
-        }
+        record.map_or(LogonEnd::Vanished, |record| end_record::read(&record))
     }
 }
 

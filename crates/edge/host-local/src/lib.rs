@@ -21,7 +21,8 @@
 mod certificate;
 mod close_windows;
 mod config;
-mod control;
+pub mod control;
+pub mod end_record;
 mod files;
 mod host;
 mod identity;

@@ -13,6 +13,7 @@
 //! server itself: a display that hangs must not hang process 1.
 
 use crate::close_windows;
+use crate::end_record;
 use crate::files::{self, Owner};
 use crate::inside::{self, Job};
 use openrdms_broker::ports::LogonEnd;
@@ -87,7 +88,7 @@ fn limit(job: &Job) -> io::Result<()> {
 /// in its place, a FIFO for example: the desktop would never end.
 fn record(end: &LogonEnd) -> io::Result<()> {
     let path = Path::new(inside::RUN).join(inside::END_RECORD);
-    files::write(&path, &serde_json::to_vec(end)?, 0o600, Owner::Us)
+    files::write(&path, &end_record::write(end)?, 0o600, Owner::Us)
 }
 
 /// A line for the start log, which is all the log that there is in here.

@@ -46,6 +46,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 impl Server {
     /// Serves a TCP listener until `shutdown`, then lets running requests end. Without TLS it has to listen
     /// on a loopback address. Not cancel-safe: dropping it leaves connections to themselves until `shutdown`.
+    ///
+    /// # Errors
+    /// [`ServeError`], at once; a connection that fails is no error of the listener's.
     pub async fn serve_tcp(
         &self,
         listener: TcpListener,
@@ -96,12 +99,7 @@ impl Server {
 
     /// Serves a Unix socket until `shutdown`, then lets running requests end. `policy` tells who each peer is.
     /// Not cancel-safe, like [`Server::serve_tcp`].
-    pub async fn serve_unix(
-        &self,
-        listener: UnixListener,
-        policy: PeerPolicy,
-        shutdown: CancellationToken,
-    ) -> Result<(), ServeError> {
+    pub async fn serve_unix(&self, listener: UnixListener, policy: PeerPolicy, shutdown: CancellationToken) {
         let connections = Connections::new(self, shutdown);
         while let Some((permit, (stream, _))) = connections.accept(|| listener.accept()).await {
             let door = match stream.peer_cred() {
@@ -120,7 +118,18 @@ impl Server {
             });
         }
         connections.drain().await;
-        Ok(())
+    }
+
+    /// Serves one connection that is not of this machine's network, such as a pipe within the process, to its end or
+    /// until `shutdown`. Every request has to prove who it comes from; `from` tells the audit where that was. Dropping
+    /// it drops the connection.
+    pub async fn serve_stream<S>(&self, stream: S, from: &str, shutdown: CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let door = Door::Tcp { from: from.to_owned(), profiles: &HTTP_PROFILES, proved: Notify::new() };
+        let unproved = Unproved { until: Instant::now() + self.shared.config.unproved_limit, share: None };
+        connection(Arc::clone(&self.shared), stream, door, unproved, shutdown).await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! The client leg up to a proved user: negotiation, TLS, CredSSP, MCS, Client Info. No desktop is touched here.
+//! The client leg up to a proved user (MS-RDPBCGR 1.3.1.1): negotiation, TLS, CredSSP, MCS, Client Info. No desktop is
+//! touched here.
 
 use crate::{
     config::{RelayConfig, SecurityPolicy},

@@ -1,4 +1,4 @@
-//! How a client's connection ends, so that what is said last also arrives.
+//! How a client's connection ends (MS-RDPBCGR 1.3.1.4), so that what is said last also arrives.
 //!
 //! Reason, ultimatum, TLS close, shut down for writing; then read and throw away until the client closes. A close with
 //! unread bytes would send a reset, and a reset can overtake the reason.

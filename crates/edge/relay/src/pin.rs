@@ -15,8 +15,11 @@ struct Pinned {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// TLS settings that accept only the certificate with this SHA-256.
-pub(crate) fn client_config(sha256: [u8; 32]) -> Result<ClientConfig, Error> {
+/// TLS settings that accept only the certificate with this SHA-256 of its DER.
+///
+/// # Errors
+/// When the library cannot offer TLS 1.2 and 1.3, which it can.
+pub fn client_config(sha256: [u8; 32]) -> Result<ClientConfig, Error> {
     let provider = aws_lc_rs::default_provider();
     let verifier = Arc::new(Pinned { sha256, algorithms: provider.signature_verification_algorithms });
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))

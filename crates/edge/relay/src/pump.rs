@@ -1,18 +1,19 @@
 //! The pump: passes everything through, both ways, in one task.
 //!
-//! Each direction has one buffer, which grows from 2 to 32 KiB under load and shrinks again. Bytes are read into it
-//! and written from it: nothing is allocated or moved per frame. Before the first byte of a frame is passed on, its
+//! Each direction has one buffer while bytes are under way in it, and none while it is quiet ([`spare`]). Bytes are read
+//! into it and written from it: nothing is allocated or moved per frame. Before the first byte of a frame is passed on, its
 //! head is there and has been looked at, and channel ids in it have been rewritten where the legs differ. So at any
 //! moment it is known how much of a frame the client still has to get before somebody else may speak to it: at the end,
 //! and once in between, behind the connection sequence.
 
+mod spare;
 #[cfg(test)]
 mod tests;
 
 use openrdms_rdp::{ChannelMap, FrameError, frame_len, watch};
 use std::{
     future::poll_fn,
-    io,
+    io, mem,
     ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -21,16 +22,12 @@ use std::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use zeroize::Zeroizing;
 
-const SMALL: usize = 2 * 1024;
-const LARGE: usize = 32 * 1024;
-/// So many reads in a row that use little of a large buffer make it small again.
-const LAZY_READS: u16 = 256;
 /// Input is reported at most this often.
 const INPUT_EVERY: Duration = Duration::from_secs(1);
 
 /// What the pump stops for. It goes on with the next call, unless an end was reported.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub enum Event {
     /// The desktop's first Demand Active is here, and has not been passed on yet.
     Activated,
     /// The desktop's first Font Map is here, the last of the connection sequence: behind it the client may be spoken
@@ -49,9 +46,11 @@ pub(crate) enum Event {
 }
 
 /// Both legs and what is under way between them.
-pub(crate) struct Pump<C, D> {
-    pub(crate) client: C,
-    pub(crate) desktop: D,
+pub struct Pump<C, D> {
+    /// The client's leg. Between two calls it may be spoken to only where no frame is under way.
+    pub client: C,
+    /// The desktop's leg.
+    pub desktop: D,
     /// Desktop to client.
     down: Lane,
     /// Client to desktop.
@@ -70,7 +69,8 @@ struct Watch {
     input_reported: Option<Instant>,
 }
 
-/// One direction. In `buffer`: `start..looked` may be passed on, `looked..end` is the beginning of a head.
+/// One direction. In `buffer`: `start..looked` may be passed on, `looked..end` is the beginning of a head. Between two
+/// calls there is a buffer only if something is in it.
 struct Lane {
     buffer: Vec<u8>,
     start: usize,
@@ -82,7 +82,6 @@ struct Lane {
     sent_left: usize,
     sent_any: bool,
     unflushed: bool,
-    lazy_reads: u16,
     aside: Option<Aside>,
 }
 
@@ -107,13 +106,13 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
 {
     /// Begins between two legs whose next byte is the first of a frame. `io` is the client's I/O channel.
-    pub(crate) fn new(client: C, desktop: D, map: Option<ChannelMap>, io: u16) -> Self {
+    pub fn new(client: C, desktop: D, map: Option<ChannelMap>, io: u16) -> Self {
         let watch = Watch { map, io, share_id: None, ready: false, input_reported: None };
         Self { client, desktop, down: Lane::new(), up: Lane::new(), watch }
     }
 
     /// Passes bytes on until there is something to report.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let Self { client, desktop, down, up, watch } = self;
         if let Poll::Ready(stop) = up.poll(cx, client, desktop, |head| watch.client_said(head)) {
             return Poll::Ready(match stop {
@@ -132,37 +131,46 @@ where
     }
 
     /// The share id of the last Demand Active.
-    pub(crate) fn share_id(&self) -> Option<u32> {
+    pub fn share_id(&self) -> Option<u32> {
         self.watch.share_id
     }
 
     /// Whether the client has had any frame from the desktop.
-    pub(crate) fn client_had_any(&self) -> bool {
+    pub fn client_had_any(&self) -> bool {
         self.down.sent_any
     }
 
     /// Sends the client `bytes`, whole frames, behind the frame that was looked at last, which for an event of the
     /// desktop's is the frame that the event is about. Once on a connection.
-    pub(crate) fn say_to_client(&mut self, bytes: Zeroizing<Vec<u8>>) {
+    pub fn say_to_client(&mut self, bytes: Zeroizing<Vec<u8>>) {
         let after = self.down.looked - self.down.start + self.down.frame_left;
         self.down.aside = Some(Aside { bytes, after, sent: 0 });
     }
 
     /// Brings the client to a frame boundary: the rest of a frame that it has had a part of is fetched and sent;
     /// whatever else came from the desktop is dropped. The pump must not be polled afterwards.
-    pub(crate) async fn finish_client_frame(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When one of the legs fails before the frame's end.
+    pub async fn finish_client_frame(&mut self) -> io::Result<()> {
         self.down.finish_frame(&mut self.desktop, &mut self.client).await
     }
 
     /// Sends the client what had come before the desktop closed. The pump must not be polled afterwards.
-    pub(crate) async fn empty_to_client(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the client's leg fails.
+    pub async fn empty_to_client(&mut self) -> io::Result<()> {
         self.down.finish_aside(&mut self.client).await?;
         self.client.write_all(&self.down.buffer[self.down.start..self.down.looked]).await?;
         self.client.flush().await
     }
 
     /// Sends the desktop what had come before the client closed. The pump must not be polled afterwards.
-    pub(crate) async fn empty_to_desktop(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the desktop's leg fails.
+    pub async fn empty_to_desktop(&mut self) -> io::Result<()> {
         self.desktop.write_all(&self.up.buffer[self.up.start..self.up.looked]).await?;
         self.desktop.flush().await
     }
@@ -201,7 +209,7 @@ impl Watch {
 impl Lane {
     fn new() -> Self {
         Self {
-            buffer: vec![0; SMALL],
+            buffer: Vec::new(),
             start: 0,
             looked: 0,
             end: 0,
@@ -209,12 +217,32 @@ impl Lane {
             sent_left: 0,
             sent_any: false,
             unflushed: false,
-            lazy_reads: 0,
             aside: None,
         }
     }
 
     fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        notice: impl FnMut(&mut [u8]) -> ControlFlow<Event>,
+    ) -> Poll<LaneStop>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        if self.buffer.is_empty() {
+            self.buffer = spare::take();
+        }
+        let stop = self.pass(cx, from, to, notice);
+        if self.start == self.end {
+            spare::give(mem::take(&mut self.buffer));
+        }
+        stop
+    }
+
+    fn pass<R, W>(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut R,
@@ -329,11 +357,6 @@ impl Lane {
             self.end -= self.start;
             (self.start, self.looked) = (0, 0);
         }
-        if self.lazy_reads >= LAZY_READS && self.end < SMALL && self.start == self.looked {
-            self.buffer.truncate(SMALL);
-            self.buffer.shrink_to_fit();
-            self.lazy_reads = 0;
-        }
     }
 
     fn poll_fill<R: AsyncRead + Unpin>(
@@ -345,14 +368,6 @@ impl Lane {
         ready!(Pin::new(from).poll_read(cx, &mut room))?;
         let n = room.filled().len();
         self.end += n;
-        let size = self.buffer.len();
-        if self.end == size && size < LARGE {
-            self.buffer.resize(size * 2, 0);
-        } else if size > SMALL && n < size / 4 {
-            self.lazy_reads = self.lazy_reads.saturating_add(1);
-        } else {
-            self.lazy_reads = 0;
-        }
         Poll::Ready(Ok(n))
     }
 
@@ -373,6 +388,9 @@ impl Lane {
         while self.sent_left > 0 {
             if self.start == self.end {
                 (self.start, self.looked, self.end) = (0, 0, 0);
+                if self.buffer.is_empty() {
+                    self.buffer = spare::take();
+                }
                 let room = self.sent_left.min(self.buffer.len());
                 self.end = from.read(&mut self.buffer[..room]).await?;
                 if self.end == 0 {

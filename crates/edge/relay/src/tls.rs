@@ -58,7 +58,8 @@ impl TlsIdentity {
         &self.public_key
     }
 
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+    /// How we speak TLS with it.
+    pub fn config(&self) -> Arc<ServerConfig> {
         self.config.clone()
     }
 }

@@ -3,7 +3,7 @@
 use crate::{error::map, row};
 use openrdms_broker::{
     Account, AccountChange, UserName,
-    ports::{Page, StoreError},
+    ports::{Existing, Page, StoreError},
 };
 use sqlx::{SqliteConnection, SqlitePool};
 use std::ops::RangeInclusive;
@@ -79,7 +79,7 @@ pub(crate) async fn delete(connection: &mut SqliteConnection, user: UserName) ->
             .await
             .map_err(map)?;
     if lives.is_some() {
-        return Err(StoreError::Conflict("session of this user"));
+        return Err(StoreError::Conflict(Existing::SessionOfUser));
     }
     let deleted =
         sqlx::query("DELETE FROM account WHERE user_key = ?").bind(user.key()).execute(connection).await;

@@ -7,7 +7,7 @@ use openrdms_broker::{
     Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, ConnectionId,
     Credentials, Desktop, DesktopHandle, DesktopName, Endpoint, HostName, Intake, Lease, LimitAction, Limits,
     NodeId, Outcome, Role, Session, SessionUid, State, Timestamp, UserName,
-    ports::{SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
+    ports::{Existing, SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
     session::reconnect::{Cookie, Reconnect},
     session::{Cause, DetachReason, EndReason, LostReason},
 };
@@ -103,7 +103,7 @@ pub(crate) async fn one_live_session_a_user_and_collection(store: Subject) {
     }
     let results = tasks.join_all().await;
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
-    let refused = |r: &&Result<Session, _>| matches!(r, Err(StoreError::Conflict("session of this user")));
+    let refused = |r: &&Result<Session, _>| matches!(r, Err(StoreError::Conflict(Existing::SessionOfUser)));
     assert_eq!(results.iter().filter(refused).count(), 31);
     store.insert_session(new_session("alice", "other", "d99", "h")).await.unwrap();
 }
@@ -119,7 +119,8 @@ pub(crate) async fn one_live_session_a_desktop(store: Subject) {
     }
     let results = tasks.join_all().await;
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
-    let refused = |r: &&Result<Session, _>| matches!(r, Err(StoreError::Conflict("session in this desktop")));
+    let refused =
+        |r: &&Result<Session, _>| matches!(r, Err(StoreError::Conflict(Existing::SessionInDesktop)));
     assert_eq!(results.iter().filter(refused).count(), 31);
 }
 
@@ -187,7 +188,7 @@ pub(crate) async fn a_lost_session_is_listed_and_blocks_nobody(store: Subject) {
     // it cannot come back beside the user's new session, and nothing of the attempt remains
     lost.state = State::Disconnected { since: NOW, reason: DetachReason::Service, attach: None };
     let refused = store.update_session(&lost).await;
-    assert!(matches!(refused, Err(StoreError::Conflict("session of this user"))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Conflict(Existing::SessionOfUser))), "{refused:?}");
     assert!(matches!(store.session(lost.uid).await.unwrap().unwrap().state, State::Lost { .. }));
     store.update_session(&ended(second)).await.unwrap();
     store.update_session(&lost).await.unwrap();
@@ -235,11 +236,11 @@ pub(crate) async fn a_collection_comes_with_all_its_desktops_or_not_at_all(store
     store.insert_collection(&collection("One", 1), &[desktop("same", "One")]).await.unwrap();
     let refused =
         store.insert_collection(&collection("two", 2), &[desktop("t1", "two"), desktop("SAME", "two")]).await;
-    assert!(matches!(refused, Err(StoreError::Conflict("desktop"))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Conflict(Existing::Desktop))), "{refused:?}");
     assert_eq!(store.collection("two").await.unwrap(), None);
     assert_eq!(store.desktop(&name("t1")).await.unwrap(), None);
     let refused = store.insert_collection(&collection("ONE", 0), &[]).await;
-    assert!(matches!(refused, Err(StoreError::Conflict("collection"))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Conflict(Existing::Collection))), "{refused:?}");
 
     assert_eq!(store.collection("oNE").await.unwrap(), Some(collection("One", 1)));
     store.insert_collection(&collection("alpha", 0), &[]).await.unwrap();
@@ -266,12 +267,12 @@ pub(crate) async fn a_collection_with_a_live_session_stays(store: Subject) {
     store.insert_collection(&collection("Pool", 1), &[desktop("d", "Pool")]).await.unwrap();
     let session = store.insert_session(new_session("alice", "pool", "d", "h")).await.unwrap();
     let refused = store.delete_collection(&alias("pOOL")).await;
-    assert!(matches!(refused, Err(StoreError::Conflict("session in this collection"))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Conflict(Existing::SessionInCollection))), "{refused:?}");
     // a Lost one may run in a desktop of it
     let lost = State::Lost { since: NOW, reason: LostReason::HostSilent };
     let session = store.update_session(&Session { state: lost, ..session }).await.unwrap();
     let refused = store.delete_collection(&alias("pool")).await;
-    assert!(matches!(refused, Err(StoreError::Conflict("session in this collection"))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Conflict(Existing::SessionInCollection))), "{refused:?}");
     store.update_session(&ended(session.clone())).await.unwrap();
     store.delete_collection(&alias("pOOL")).await.unwrap();
     assert_eq!(store.collection("Pool").await.unwrap(), None);
@@ -339,7 +340,7 @@ pub(crate) async fn only_hosts_that_are_up_and_open_have_free_desktops(store: Su
 pub(crate) async fn a_host_has_one_node_at_a_time(store: Subject) {
     store.renew_lease(&lease("Host", 1, 100), Timestamp(0)).await.unwrap();
     let refused = store.renew_lease(&lease("hOST", 2, 200), Timestamp(99)).await;
-    assert!(matches!(refused, Err(StoreError::Conflict("lease of this host"))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Conflict(Existing::LeaseOfHost))), "{refused:?}");
     store.renew_lease(&lease("Host", 1, 150), Timestamp(99)).await.unwrap();
     assert_eq!(store.host("HOST").await.unwrap().unwrap().lease, lease("Host", 1, 150));
     // whoever comes after its end gets it, and the one before cannot take it back
@@ -472,7 +473,7 @@ pub(crate) async fn a_uid_is_given_once_and_the_lowest_first(store: Subject) {
     }
     assert_eq!(uids, [100, 101, 102]);
     let twice = store.insert_account(&account("A"), 100..=103).await;
-    assert!(matches!(twice, Err(StoreError::Conflict("account"))), "{twice:?}");
+    assert!(matches!(twice, Err(StoreError::Conflict(Existing::Account))), "{twice:?}");
     store.delete_account(&user("a")).await.unwrap();
     assert_eq!(store.insert_account(&account("d"), 100..=103).await.unwrap().uid, 103, "not a's 100");
     let full = store.insert_account(&account("e"), 100..=103).await;
@@ -499,11 +500,11 @@ pub(crate) async fn an_account_with_a_live_session_stays(store: Subject) {
     store.insert_account(&account("alice"), 1..=9).await.unwrap();
     let session = store.insert_session(new_session("ALICE", "p", "d", "h")).await.unwrap();
     let refused = store.delete_account(&user("Alice")).await;
-    assert!(matches!(refused, Err(StoreError::Conflict("session of this user"))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Conflict(Existing::SessionOfUser))), "{refused:?}");
     let lost = State::Lost { since: NOW, reason: LostReason::HostSilent };
     let session = store.update_session(&Session { state: lost, ..session }).await.unwrap();
     let refused = store.delete_account(&user("Alice")).await;
-    assert!(matches!(refused, Err(StoreError::Conflict("session of this user"))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Conflict(Existing::SessionOfUser))), "{refused:?}");
     store.update_session(&ended(session)).await.unwrap();
     store.delete_account(&user("Alice")).await.unwrap();
     assert_eq!(store.account(&user("alice")).await.unwrap(), None);

@@ -3,7 +3,7 @@
 use crate::{error::map, row};
 use openrdms_broker::{
     Collection, CollectionAlias, CollectionChange, Desktop, DesktopHandle, DesktopName, HostName, Timestamp,
-    ports::{Page, StoreError},
+    ports::{Existing, Page, StoreError},
 };
 use sqlx::{SqliteConnection, SqlitePool};
 
@@ -60,7 +60,7 @@ pub(crate) async fn delete(
             .await
             .map_err(map)?;
     if lives.is_some() {
-        return Err(StoreError::Conflict("session in this collection"));
+        return Err(StoreError::Conflict(Existing::SessionInCollection));
     }
     // its desktops go with it
     let deleted =

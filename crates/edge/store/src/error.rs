@@ -1,6 +1,6 @@
 //! From SQLite's errors to the port's.
 
-use openrdms_broker::ports::StoreError;
+use openrdms_broker::ports::{Existing, StoreError};
 use std::path::PathBuf;
 
 /// Why the store cannot be opened.
@@ -53,16 +53,16 @@ pub enum OpenError {
 }
 
 /// What each unique index stands for, found by the columns that SQLite names in its message.
-const CONFLICTS: [(&str, &str); 9] = [
-    ("session.user_key", "session of this user"),
-    ("session.desktop_key", "session in this desktop"),
-    ("session.host_key", "session id"),
-    ("session.uid", "session"),
-    ("collection.", "collection"),
-    ("desktop.", "desktop"),
-    ("account.uid", "uid"),
-    ("account.", "account"),
-    ("uid_given.", "uid"),
+const CONFLICTS: [(&str, Existing); 9] = [
+    ("session.user_key", Existing::SessionOfUser),
+    ("session.desktop_key", Existing::SessionInDesktop),
+    ("session.host_key", Existing::SessionId),
+    ("session.uid", Existing::Session),
+    ("collection.", Existing::Collection),
+    ("desktop.", Existing::Desktop),
+    ("account.uid", Existing::Uid),
+    ("account.", Existing::Account),
+    ("uid_given.", Existing::Uid),
 ];
 
 /// `SQLITE_CORRUPT` and `SQLITE_NOTADB`, in the low byte of the extended code.
@@ -89,7 +89,6 @@ fn is_broken(code: Option<&str>) -> bool {
 
 fn conflict(message: &str) -> StoreError {
     let columns = message.rsplit(": ").next().unwrap_or(message);
-    let what =
-        CONFLICTS.iter().find(|(column, _)| columns.starts_with(column)).map_or("row", |(_, what)| what);
-    StoreError::Conflict(what)
+    let found = CONFLICTS.iter().find(|(column, _)| columns.starts_with(column));
+    StoreError::Conflict(found.map_or(Existing::Row, |(_, existing)| *existing))
 }

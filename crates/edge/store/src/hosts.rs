@@ -2,7 +2,8 @@
 
 use crate::{error::map, nodes, row};
 use openrdms_broker::{
-    Desktop, HostName, Intake, KnownHost, Lease, NodeId, Session, Timestamp, ports::StoreError,
+    Desktop, HostName, Intake, KnownHost, Lease, NodeId, Session, Timestamp,
+    ports::{Existing, StoreError},
 };
 use sqlx::{SqliteConnection, SqlitePool};
 
@@ -30,7 +31,7 @@ pub(crate) async fn renew(
 ) -> Result<(), StoreError> {
     let known = read(connection, &row::key(lease.host.as_str())).await?;
     if known.as_ref().is_some_and(|known| known.is_up(now) && known.lease.node != lease.node) {
-        return Err(StoreError::Conflict("lease of this host"));
+        return Err(StoreError::Conflict(Existing::LeaseOfHost));
     }
     let intake = known.map_or(Intake::Open, |known| known.intake);
     nodes::heard(connection, lease.clone()).await?;

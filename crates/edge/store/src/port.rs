@@ -26,7 +26,6 @@ impl SqliteStore {
     }
 }
 
-/// Every call is cancel-safe: a write whose caller goes away is done completely or not at all.
 #[async_trait::async_trait]
 impl Store for SqliteStore {
     async fn insert_session(&self, new: NewSession) -> Result<Session, StoreError> {

@@ -139,10 +139,10 @@ pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
 }
 
-/// Every engine is the same node, and its lease outlives every test.
+/// Every engine is the same node, its lease outlives every test, and its users wait as long as it takes here.
 pub(crate) fn config() -> EngineConfig {
     EngineConfig {
-        attach_limit: Duration::from_millis(400),
+        attach_limit: Duration::from_secs(60),
         node: NodeId(Uuid::from_u128(1)),
         lease: Duration::from_secs(3600),
         ..EngineConfig::default()
@@ -152,9 +152,18 @@ pub(crate) fn config() -> EngineConfig {
 impl World {
     /// A deployment with alice and bob, and a collection `pool` of two desktops.
     pub(crate) async fn new() -> Self {
+        Self::with(config()).await
+    }
+
+    /// One whose users give up soon, for tests of desktops that do not start.
+    pub(crate) async fn impatient() -> Self {
+        Self::with(EngineConfig { attach_limit: Duration::from_millis(400), ..config() }).await
+    }
+
+    async fn with(config: EngineConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let host = FakeHost::new("host", "boot-1");
-        let engine = engine(&dir, host.clone()).await;
+        let engine = engine(&dir, host.clone(), config).await;
         add_users(engine.store()).await;
         let alias = openrdms_broker::CollectionAlias::new("pool").unwrap();
         engine.create_collection(alias, "Pool".into(), 2, None, Limits::default()).await.unwrap();
@@ -164,7 +173,7 @@ impl World {
 
     /// Another engine on the same store and host: the service was started anew.
     pub(crate) async fn restarted(&self) -> Engine {
-        engine(&self.dir, self.host.clone()).await
+        engine(&self.dir, self.host.clone(), config()).await
     }
 
     pub(crate) async fn attach(&self, name: &str) -> Result<Client, Refusal> {
@@ -212,9 +221,9 @@ pub(crate) async fn arrive(
     Ok(Client::new(engine.attach(request).await?))
 }
 
-async fn engine(dir: &tempfile::TempDir, host: Arc<FakeHost>) -> Engine {
+async fn engine(dir: &tempfile::TempDir, host: Arc<FakeHost>, config: EngineConfig) -> Engine {
     let store = SqliteStore::open(dir.path()).await.unwrap();
-    Engine::new(Arc::new(store), host, config())
+    Engine::new(Arc::new(store), host, config)
 }
 
 /// alice, bob and carol.

@@ -9,7 +9,7 @@ pub(crate) mod time;
 pub(crate) use cim::CimCommand;
 pub(crate) use context::ContextCommand;
 pub(crate) use global::{Format, Global};
-pub(crate) use session::{Act, Narrow, SessionCommand, Target};
+pub(crate) use session::{Act, Fixed, Narrow, SessionCommand, Target};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;

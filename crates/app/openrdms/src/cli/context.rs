@@ -9,9 +9,9 @@ use super::args::global::Global;
 use super::output::{Column, Output};
 use super::remote::{Address, FirstUse, Place};
 use super::{Failure, args};
-use crate::config::Config;
 use file::{Context, File};
 use openrdms_cim::{Instance, Value};
+use openrdms_config::Config;
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -3,7 +3,7 @@
 mod watching;
 
 use super::Failure;
-use super::args::{Act, Narrow, SessionCommand, Target};
+use super::args::{Act, Fixed, Narrow, SessionCommand, Target};
 use super::output::{Column, Output, confirm, duration, remark, text};
 use super::remote::{OURS, Remote, Rows};
 use futures_util::StreamExt as _;
@@ -114,9 +114,9 @@ pub(super) async fn run(command: &SessionCommand, remote: &Remote, output: &Outp
     Action { method, question, done, params, act }.run(remote, output).await
 }
 
-/// The sessions that fit.
-fn rows<'r>(narrow: &'r Narrow, remote: &'r Remote) -> Rows<'r> {
-    let (domain, user) = match narrow.user.as_deref().map(|user| user.split_once('\\').ok_or(user)) {
+/// What a session's properties have to be.
+fn fixed(fixed: &Fixed) -> Vec<(&'static str, &str)> {
+    let (domain, user) = match fixed.user.as_deref().map(|user| user.split_once('\\').ok_or(user)) {
         None => (None, None),
         Some(Ok((domain, user))) => (Some(domain), Some(user)),
         Some(Err(user)) => (None, Some(user)),
@@ -124,11 +124,16 @@ fn rows<'r>(narrow: &'r Narrow, remote: &'r Remote) -> Rows<'r> {
     let equals = [
         ("UserName", user),
         ("DomainName", domain),
-        ("HostName", narrow.host.as_deref()),
-        ("CollectionAlias", narrow.collection.as_deref()),
-        ("State", narrow.state.as_deref()),
+        ("HostName", fixed.host.as_deref()),
+        ("CollectionAlias", fixed.collection.as_deref()),
     ];
-    let equals = equals.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    equals.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The sessions that fit.
+fn rows<'r>(narrow: &'r Narrow, remote: &'r Remote) -> Rows<'r> {
+    let mut equals = fixed(&narrow.fixed);
+    equals.extend(narrow.state.as_deref().map(|state| ("State", state)));
     let is_past = |session: &Instance, property, limit: Option<u32>| {
         limit.is_none_or(|limit| seconds_since(session, property).is_some_and(|age| age > limit.into()))
     };

@@ -2,8 +2,8 @@
 //! go on; a certificate that cannot be used leaves the old one.
 
 use super::identity;
-use crate::config::Config;
 use anyhow::Result;
+use openrdms_config::Config;
 use openrdms_management::Tls;
 use openrdms_relay::{SharedIdentity, TlsIdentity};
 use std::os::unix::fs::MetadataExt as _;

@@ -1,8 +1,8 @@
 //! Forgets what happened to sessions long ago.
 
-use crate::config;
 use openrdms_broker::Timestamp;
 use openrdms_broker::ports::Store;
+use openrdms_config::Changes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Forgets until `stop`, beginning at once. That the store is away is no reason to end: the next time will do.
-pub(super) async fn run(store: Arc<dyn Store>, keep: config::Changes, stop: CancellationToken) {
+pub(super) async fn run(store: Arc<dyn Store>, keep: Changes, stop: CancellationToken) {
     let mut looks = tokio::time::interval(EVERY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -1,9 +1,9 @@
 //! The operator's hook: a program that is run for every operator event. It is never in the way: sessions do
 //! not wait for it, a slow one is ended, and what it cannot keep up with is dropped and counted.
 
-use crate::config::Events;
 use anyhow::{Context as _, Result};
 use openrdms_broker::OperatorEvent;
+use openrdms_config::Events;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;

@@ -1,13 +1,11 @@
 //! Who this node is, and the certificate of its doors: the configured one, or a self-signed one made at first start.
 
-use crate::config::Config;
+use crate::private_file;
 use anyhow::{Context as _, Result};
 use openrdms_broker::NodeId;
+use openrdms_config::Config;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,8 +69,8 @@ fn make_own(config: &Config, certificate: &Path, key: &Path) -> Result<()> {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(rcgen::DnType::CommonName, config.host_name.clone());
         let made = params.self_signed(&pair).context("making a certificate")?;
-        write_private(key, pair.serialize_pem().as_bytes())?;
-        write_private(certificate, made.pem().as_bytes())?;
+        private_file::write(key, pair.serialize_pem().as_bytes())?;
+        private_file::write(certificate, made.pem().as_bytes())?;
         tracing::info!(certificate = %certificate.display(), "a self-signed certificate was made");
     }
     Ok(())
@@ -89,22 +87,9 @@ pub(crate) fn node(data_dir: &Path) -> Result<NodeId> {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let id = NodeId(uuid::Uuid::new_v4());
-            write_private(&path, id.to_string().as_bytes())?;
+            private_file::write(&path, id.to_string().as_bytes())?;
             Ok(id)
         }
         Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
     }
-}
-
-/// Writes a file of mode 0600 so that it is whole or not there, and there for good when this returns.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)?;
-        std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().with_context(|| format!("writing {}", path.display()))
 }

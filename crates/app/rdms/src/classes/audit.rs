@@ -1,12 +1,11 @@
 //! `OpenRDMS_Audit`: who did what to whom, for administrators. It is read and never changed.
 
-use super::session::datetime;
-use crate::dispatch::limit;
-use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query, admin_only};
+use super::datetime;
+use crate::error::fault;
+use crate::provider::{Context, Provider, Query, Wanted, admin_only, cannot_continue};
 use openrdms_broker::ports::{AuditCursor, AuditEntry};
 use openrdms_broker::{Outcome, Timestamp};
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
+use openrdms_cim::{CimError, Class, Instance, Listing, Value};
 use openrdms_engine::EngineError;
 
 pub(crate) struct OpenRdmsAudit;
@@ -30,30 +29,20 @@ impl Provider for OpenRdmsAudit {
             return Ok(Listing { instances, next: None });
         }
         let before = query.after.map(parse_cursor).transpose()?;
-        let page = store.audit_page(before, limit(query.limits)).await.map_err(fault)?;
+        let page = store.audit_page(before, query.limit()).await.map_err(fault)?;
         Ok(Listing {
             instances: page.rows.iter().map(|entry| instance(query.class, entry)).collect(),
             next: page.next.map(|cursor| format!("{}/{}", cursor.at.0, cursor.number)),
         })
     }
 
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
-        admin_only(who)?;
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        admin_only(wanted.who)?;
         let not_found = || fault(EngineError::NotFound("audit record"));
-        let number = path.key("Number").and_then(Value::as_int).and_then(|n| u64::try_from(n).ok());
+        let number = wanted.path.key("Number").and_then(Value::as_int).and_then(|n| u64::try_from(n).ok());
         let number = number.ok_or_else(not_found)?;
         let entry = cx.engine.store().audit_entry(number).await.map_err(fault)?;
-        Ok(instance(class, &entry.ok_or_else(not_found)?))
-    }
-
-    async fn invoke(&self, _: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
-        Err(crate::dispatch::no_method(call))
+        Ok(instance(wanted.class, &entry.ok_or_else(not_found)?))
     }
 }
 
@@ -61,9 +50,7 @@ fn parse_cursor(text: &str) -> Result<AuditCursor, CimError> {
     let parsed = text.split_once('/').and_then(|(at, number)| {
         Some(AuditCursor { at: Timestamp(at.parse().ok()?), number: number.parse().ok()? })
     });
-    parsed.ok_or_else(|| {
-        CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, "the list cannot be continued from there")
-    })
+    parsed.ok_or_else(cannot_continue)
 }
 
 fn instance(class: &Class, AuditEntry { number, record }: &AuditEntry) -> Instance {

@@ -1,13 +1,13 @@
 //! `OpenRDMS_Collection`: sets of desktops offered under one alias.
 
-use super::session::datetime;
+use super::datetime;
 use crate::changes;
 use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query, admin_only};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::ports::SessionFilter;
 use openrdms_broker::{Collection, CollectionAlias, CollectionChange, LimitAction, Limits};
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
+use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value, WmiCode};
 use openrdms_engine::EngineError;
 
 pub(crate) struct OpenRdmsCollection;
@@ -27,17 +27,11 @@ impl Provider for OpenRdmsCollection {
         Ok(Listing { instances, next: None })
     }
 
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
-        admin_only(who)?;
-        let found = cx.engine.store().collection(alias(path)).await.map_err(fault)?;
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        admin_only(wanted.who)?;
+        let found = cx.engine.store().collection(alias(wanted.path)).await.map_err(fault)?;
         let collection = found.ok_or_else(|| fault(EngineError::NotFound("collection")))?;
-        instance(cx, class, &collection).await
+        instance(cx, wanted.class, &collection).await
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
@@ -51,7 +45,7 @@ impl Provider for OpenRdmsCollection {
                 Ok(cx.engine.change_collection(alias(call.path), change).await?)
             }
             "DeleteCollection" => self.delete(cx, call).await,
-            _ => Err(crate::dispatch::no_method(call)),
+            _ => Err(no_method(call)),
         }
     }
 

@@ -1,10 +1,9 @@
 //! `OpenRDMS_Desktop`: the desktops of the collections, and who is in them.
 
-use crate::dispatch::limit;
-use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query, admin_only};
+use crate::error::fault;
+use crate::provider::{Context, Provider, Query, Wanted, admin_only};
 use openrdms_broker::{CollectionAlias, Desktop, DesktopName};
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value};
+use openrdms_cim::{CimError, Class, Instance, Listing, Value};
 use openrdms_engine::EngineError;
 use std::fmt::Write as _;
 
@@ -21,7 +20,7 @@ impl Provider for OpenRdmsDesktop {
         let collection = query.equal("CollectionAlias").and_then(|alias| CollectionAlias::new(&alias).ok());
         let after = query.after.and_then(|name| DesktopName::new(name).ok());
         let store = cx.engine.store();
-        let page = store.desktops(collection.as_ref(), after, limit(query.limits)).await.map_err(fault)?;
+        let page = store.desktops(collection.as_ref(), after, query.limit()).await.map_err(fault)?;
         let mut instances = Vec::with_capacity(page.rows.len());
         for desktop in &page.rows {
             instances.push(instance(cx, query.class, desktop).await?);
@@ -29,23 +28,13 @@ impl Provider for OpenRdmsDesktop {
         Ok(Listing { instances, next: page.next.map(String::from) })
     }
 
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
-        admin_only(who)?;
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        admin_only(wanted.who)?;
         let not_found = || fault(EngineError::NotFound("desktop"));
-        let name = path.key("Name").and_then(Value::as_str).unwrap_or_default();
+        let name = wanted.path.key("Name").and_then(Value::as_str).unwrap_or_default();
         let name = DesktopName::new(name).map_err(|_| not_found())?;
         let desktop = cx.engine.store().desktop(&name).await.map_err(fault)?.ok_or_else(not_found)?;
-        instance(cx, class, &desktop).await
-    }
-
-    async fn invoke(&self, _cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
-        Err(crate::dispatch::no_method(call))
+        instance(cx, wanted.class, &desktop).await
     }
 }
 

@@ -1,12 +1,12 @@
 //! `OpenRDMS_Host`: the machines that run desktops, whether a node vouches for them, and draining.
 
-use super::session::datetime;
+use super::{datetime, intake};
 use crate::changes;
 use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query, admin_only};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
 use openrdms_broker::ports::SessionFilter;
 use openrdms_broker::{Intake, KnownHost};
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value};
+use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value};
 use openrdms_engine::EngineError;
 
 pub(crate) struct OpenRdmsHost;
@@ -26,27 +26,17 @@ impl Provider for OpenRdmsHost {
         Ok(Listing { instances, next: None })
     }
 
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
-        admin_only(who)?;
-        let found = cx.engine.store().host(name(path)).await.map_err(fault)?;
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        admin_only(wanted.who)?;
+        let found = cx.engine.store().host(name(wanted.path)).await.map_err(fault)?;
         let host = found.ok_or_else(|| fault(EngineError::NotFound("host")))?;
-        instance(cx, class, &host).await
+        instance(cx, wanted.class, &host).await
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         admin_only(call.who)?;
         call.audit.target = name(call.path).to_owned();
-        let intake = match call.method {
-            "Drain" => Intake::Drained,
-            "Undrain" => Intake::Open,
-            _ => return Err(crate::dispatch::no_method(call)),
-        };
+        let intake = intake(call)?;
         cx.engine.set_intake(name(call.path), intake).await?;
         Ok(())
     }

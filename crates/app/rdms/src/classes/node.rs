@@ -1,10 +1,10 @@
 //! `OpenRDMS_Node`: the processes of the service that have ever given their word for a host, and draining.
 
-use super::session::datetime;
+use super::{datetime, intake};
 use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query, admin_only};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
 use openrdms_broker::{Intake, KnownNode, NodeId};
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value};
+use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value};
 use openrdms_engine::EngineError;
 
 pub(crate) struct OpenRdmsNode;
@@ -22,27 +22,17 @@ impl Provider for OpenRdmsNode {
         Ok(Listing { instances, next: None })
     }
 
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
-        admin_only(who)?;
-        let node = cx.engine.store().node(id(path).map_err(fault)?).await.map_err(fault)?;
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        admin_only(wanted.who)?;
+        let node = cx.engine.store().node(id(wanted.path).map_err(fault)?).await.map_err(fault)?;
         let node = node.ok_or_else(|| fault(EngineError::NotFound("node")))?;
-        Ok(instance(cx, class, &node))
+        Ok(instance(cx, wanted.class, &node))
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         admin_only(call.who)?;
         call.audit.target = text(call.path).to_owned();
-        let intake = match call.method {
-            "Drain" => Intake::Drained,
-            "Undrain" => Intake::Open,
-            _ => return Err(crate::dispatch::no_method(call)),
-        };
+        let intake = intake(call)?;
         cx.engine.set_node_intake(id(call.path)?, intake).await?;
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! `OpenRDMS_Session`: a session with everything known of it. Also the listing, the scope and the actions
 //! that `Win32_VirtualDesktopSession` shares.
 
-use crate::dispatch::limit;
+use super::datetime;
 use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query, admin_only};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, cannot_continue, no_method};
 use openrdms_broker::ports::{SessionCursor, SessionFilter};
 use openrdms_broker::session::Cause;
 use openrdms_broker::{CollectionAlias, HostName, Session, SessionUid, State, Timestamp, UserName};
@@ -21,14 +21,8 @@ impl Provider for OpenRdmsSession {
         list(cx, query, instance).await
     }
 
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
-        Ok(instance(cx, class, &find(cx, who, path).await?))
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        Ok(instance(cx, wanted.class, &find(cx, wanted.who, wanted.path).await?))
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
@@ -89,7 +83,7 @@ pub(crate) async fn list(
         return Ok(Listing { instances, next: None });
     }
     let after = query.after.map(parse_cursor).transpose()?;
-    let page = cx.engine.store().sessions(&filter, after, limit(query.limits)).await.map_err(fault)?;
+    let page = cx.engine.store().sessions(&filter, after, query.limit()).await.map_err(fault)?;
     Ok(Listing {
         instances: page.rows.iter().map(|session| to(cx, query.class, session)).collect(),
         next: page.next.map(|c| format!("{}/{}", c.host, c.session_id)),
@@ -101,9 +95,7 @@ fn parse_cursor(text: &str) -> Result<SessionCursor, CimError> {
         .and_then(|(host, id)| {
             Some(SessionCursor { host: HostName::new(host).ok()?, session_id: id.parse().ok()? })
         })
-        .ok_or_else(|| {
-            CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, "the list cannot be continued from there")
-        })
+        .ok_or_else(cannot_continue)
 }
 
 /// The three methods that both session classes have, and `Forget`, which only ours has.
@@ -128,7 +120,7 @@ pub(crate) async fn act(cx: &Context, call: &mut Call<'_>, session: &Session) ->
             let text = call.params.required_string("Message")?;
             cx.engine.message(session.uid, title, text, &call.expected).await?;
         }
-        _ => return Err(crate::dispatch::no_method(call)),
+        _ => return Err(no_method(call)),
     }
     Ok(())
 }
@@ -183,9 +175,4 @@ fn reason(state: &State) -> Value {
         | State::LoggingOff { cause: Cause::Administrator, .. }
         | State::Ended { .. } => Value::Null,
     }
-}
-
-/// A point in time as CIM carries it.
-pub(crate) fn datetime(at: Timestamp) -> Value {
-    Value::utc(at.0.saturating_mul(1000))
 }

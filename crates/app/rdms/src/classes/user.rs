@@ -1,12 +1,11 @@
 //! `OpenRDMS_User`: local accounts.
 
-use super::session::datetime;
+use super::datetime;
 use crate::changes;
-use crate::dispatch::limit;
 use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query, admin_only};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
 use openrdms_broker::{Account, AccountChange, Role, UserName};
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value, WmiCode};
+use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value, WmiCode};
 use openrdms_engine::EngineError;
 use zeroize::Zeroizing;
 
@@ -21,20 +20,14 @@ impl Provider for OpenRdmsUser {
     async fn enumerate(&self, cx: &Context, query: &Query<'_>) -> Result<Listing, CimError> {
         admin_only(query.who)?;
         let after = query.after.map(str::to_owned);
-        let page = cx.engine.store().accounts(after, limit(query.limits)).await.map_err(fault)?;
+        let page = cx.engine.store().accounts(after, query.limit()).await.map_err(fault)?;
         let instances = page.rows.iter().map(|account| instance(query.class, account)).collect();
         Ok(Listing { instances, next: page.next })
     }
 
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
-        admin_only(who)?;
-        Ok(instance(class, &find(cx, path).await?))
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        admin_only(wanted.who)?;
+        Ok(instance(wanted.class, &find(cx, wanted.path).await?))
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
@@ -54,7 +47,7 @@ impl Provider for OpenRdmsUser {
                 Ok(cx.engine.store().change_account(&account.user, &change).await?)
             }
             "DeleteUser" => Ok(cx.engine.store().delete_account(&account.user).await?),
-            _ => Err(crate::dispatch::no_method(call)),
+            _ => Err(no_method(call)),
         }
     }
 

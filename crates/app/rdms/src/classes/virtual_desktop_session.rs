@@ -5,7 +5,7 @@
 
 use super::session::{act, in_scope, list};
 use crate::error::{MethodError, fault};
-use crate::provider::{Call, Context, Provider, Query};
+use crate::provider::{Call, Context, Provider, Query, Wanted};
 use openrdms_broker::Session;
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Principal, Value};
 
@@ -21,14 +21,8 @@ impl Provider for VirtualDesktopSession {
         list(cx, query, |_, class, session| instance(class, session)).await
     }
 
-    async fn get(
-        &self,
-        cx: &Context,
-        who: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
-        Ok(instance(class, &find(cx, who, path).await?))
+    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        Ok(instance(wanted.class, &find(cx, wanted.who, wanted.path).await?))
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {

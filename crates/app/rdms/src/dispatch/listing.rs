@@ -4,7 +4,7 @@
 //! Where the condition states every key, the provider is asked for that instance, and nothing is listed.
 
 use super::Rdms;
-use crate::provider::{Provider, Query};
+use crate::provider::{Provider, Query, Wanted, cannot_continue};
 use openrdms_cim::{
     CimError, Class, Condition, Enumeration, Limits, Listing, ObjectPath, Principal, Repository, WmiCode,
 };
@@ -117,9 +117,7 @@ fn begin(classes: &[Served<'_>], after: &str) -> Result<(usize, Option<String>),
         Some((name, cursor)) => (name, Some(cursor.to_owned())),
         None => (after, None),
     };
-    let at = classes.iter().position(|(class, _)| class.name == name).ok_or_else(|| {
-        CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, "the list cannot be continued from there")
-    })?;
+    let at = classes.iter().position(|(class, _)| class.name == name).ok_or_else(cannot_continue)?;
     Ok((at, cursor))
 }
 
@@ -135,7 +133,7 @@ impl Asked<'_> {
             let (Self { who, condition, .. }, limits) = (*self, Limits { max_elements: size });
             return provider.enumerate(context, &Query { who, class, condition, after, limits }).await;
         };
-        let instances = match provider.get(context, self.who, class, &path).await {
+        let instances = match provider.get(context, &Wanted { who: self.who, class, path: &path }).await {
             Ok(instance) => vec![instance],
             Err(error) if error.code == WmiCode::WBEM_E_NOT_FOUND => Vec::new(),
             Err(error) => return Err(error),

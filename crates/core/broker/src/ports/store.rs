@@ -6,13 +6,41 @@ use crate::{
     DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
     State, Timestamp, UserName, ids,
 };
+use std::fmt;
+
+/// What is there already, where there may be one only, or what stands in the way of a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// A live session of the user in the collection, or for a deletion any of theirs that has not ended.
+    SessionOfUser,
+    /// A live session in the desktop.
+    SessionInDesktop,
+    /// A session in the collection that has not ended.
+    SessionInCollection,
+    /// A session of the host with that `SessionId`.
+    SessionId,
+    /// The session.
+    Session,
+    /// The collection.
+    Collection,
+    /// The desktop.
+    Desktop,
+    /// The account.
+    Account,
+    /// A uid that was given to somebody else.
+    Uid,
+    /// Another node's word for the host.
+    LeaseOfHost,
+    /// Anything else.
+    Row,
+}
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A row with that key, or one that a unique index forbids beside it, is there already.
     #[error("{0} already exists")]
-    Conflict(&'static str),
+    Conflict(Existing),
     /// The row changed since it was read: read it again and decide again.
     #[error("the row changed meanwhile")]
     Stale,
@@ -25,6 +53,24 @@ pub enum StoreError {
     /// A row does not read back as what was written.
     #[error("the store holds a row that cannot be read: {0}")]
     Corrupt(String),
+}
+
+impl fmt::Display for Existing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SessionOfUser => "session of this user",
+            Self::SessionInDesktop => "session in this desktop",
+            Self::SessionInCollection => "session in this collection",
+            Self::SessionId => "session id",
+            Self::Session => "session",
+            Self::Collection => "collection",
+            Self::Desktop => "desktop",
+            Self::Account => "account",
+            Self::Uid => "uid",
+            Self::LeaseOfHost => "lease of this host",
+            Self::Row => "row",
+        })
+    }
 }
 
 impl From<ids::IdError> for StoreError {
@@ -102,10 +148,13 @@ pub struct NewSession {
 }
 
 /// The only truth that survives. Writes return when they are durable.
+///
+/// Every call is cancel-safe: a write whose caller goes away is done completely or not at all. Any call may answer
+/// [`StoreError::Unavailable`], and one that reads [`StoreError::Corrupt`]; what else it may answer stands at it.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Inserts a session, giving it the host's next `SessionId` and generation 1.
-    /// `Conflict("session of this user")` or `Conflict("session in this desktop")` where a live one is.
+    /// [`Existing::SessionOfUser`] or [`Existing::SessionInDesktop`] where a live one is.
     async fn insert_session(&self, new: NewSession) -> Result<Session, StoreError>;
 
     /// Replaces a session's row if it still has generation `session.generation`; answers the row with
@@ -155,7 +204,7 @@ pub trait Store: Send + Sync + 'static {
     /// Changes a collection.
     async fn change_collection(&self, alias: &str, change: CollectionChange) -> Result<(), StoreError>;
 
-    /// Deletes a collection and its desktops; `Conflict("session in this collection")` while one has not ended.
+    /// Deletes a collection and its desktops; [`Existing::SessionInCollection`] while one has not ended.
     async fn delete_collection(&self, alias: &CollectionAlias) -> Result<(), StoreError>;
 
     /// A desktop.
@@ -200,7 +249,7 @@ pub trait Store: Send + Sync + 'static {
         handle: &DesktopHandle,
     ) -> Result<(), StoreError>;
 
-    /// Gives or renews a node's word for a host; `Conflict("lease of this host")` while another node's word
+    /// Gives or renews a node's word for a host; [`Existing::LeaseOfHost`] while another node's word
     /// holds `now`. A host that is new takes new sessions.
     async fn renew_lease(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError>;
 
@@ -253,7 +302,7 @@ pub trait Store: Send + Sync + 'static {
     /// Changes an account.
     async fn change_account(&self, user: &UserName, change: &AccountChange) -> Result<(), StoreError>;
 
-    /// Deletes an account; `Conflict("session of this user")` while one has not ended.
+    /// Deletes an account; [`Existing::SessionOfUser`] while one has not ended.
     async fn delete_account(&self, user: &UserName) -> Result<(), StoreError>;
 
     /// The changes of sessions after a position, in order, at most `limit`; of everybody's or of one user's. Every

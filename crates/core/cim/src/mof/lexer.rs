@@ -54,6 +54,9 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; [`Token::End`] for ever after the last. After an error it goes on behind the bad part.
+    ///
+    /// # Errors
+    /// What is no token of MOF (DSP0004 Annex A), and where.
     pub fn token(&mut self) -> Result<Placed, Diagnostic> {
         self.space()?;
         let (line, column) = (self.line, self.column);

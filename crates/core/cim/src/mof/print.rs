@@ -14,7 +14,8 @@ const WIDTH: usize = 100;
 const STEP: usize = 4;
 
 /// All that a reading holds: qualifier declarations, classes, instances, each under its namespace. What comes from a
-/// text in this order and without a warning reads back to the same; see [`settles`] for any other.
+/// text in this order and without a warning reads back to the same. Of any other text it settles after one round: a
+/// declaration may have moved before its use, and a reference that nobody declares become a text.
 pub fn reading(reading: &Reading) -> String {
     let mut printer = Printer::default();
     let mut namespace = "";
@@ -33,17 +34,6 @@ pub fn reading(reading: &Reading) -> String {
         printer.out.push_str(";\n\n");
     }
     printer.out
-}
-
-/// Whether what is read of a text, once printed and read again, stays the same for ever. It does for every text: in the
-/// first round a declaration may move before its use, and a reference that nobody declares become a text. For tests.
-pub fn settles(text: &str) -> bool {
-    let again = |reading| {
-        let read = super::read(&self::reading(&reading));
-        Reading { diagnostics: Vec::new(), ..read }
-    };
-    let once = again(super::read(text));
-    again(once.clone()) == once
 }
 
 /// A class, with a line break at its end.

@@ -6,6 +6,9 @@ use crate::{CimError, Class, Type, Value, WmiCode};
 impl ObjectPath {
     /// The same with the keys of `class`: in its spelling, order and types, the key without a name named. Without
     /// keys it stays the path of the class.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_OBJECT_PATH` where a key is missing, is no key of the class, or is not of its type.
     pub fn typed(&self, class: &Class) -> Result<ObjectPath, CimError> {
         let namespace =
             if self.namespace.is_empty() { class.namespace.clone() } else { self.namespace.clone() };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::class::is_set;
 
 const TEXT: &str = r#"
     class A { [Key, Description("first")] string Id; uint32 N = 3; uint32 Do([in] string X); };
@@ -87,7 +88,8 @@ fn qualifiers_pass_on_as_their_flavours_say() {
     let parameter = &class("B").method("Do").unwrap().parameters[0];
     assert_eq!(names(&parameter.qualifiers), [("Required", false), ("In", true), ("Description", true)]);
     assert!(class("A").is_abstract() && !class("B").is_abstract());
-    assert!(class("LL").is_association() && !class("LL").is_indication() && !class("A").is_association());
+    let is_association = |name: &str| is_set(&class(name).qualifiers, "association");
+    assert!(is_association("LL") && !is_association("A"));
     assert_eq!(class("LL").keys().count(), 2);
 }
 
@@ -141,8 +143,6 @@ fn the_tree_can_be_walked() {
     let repository = deep();
     let c = repository.class("root/deep", "c").unwrap();
     assert_eq!(repository.derivation(c).map(|c| c.name.as_str()).collect::<Vec<_>>(), ["B", "A"]);
-    assert_eq!(repository.subclasses("root/deep", "a").map(|c| c.name.as_str()).collect::<Vec<_>>(), ["B"]);
-    assert_eq!(repository.subclasses("root/deep", "C").count(), 0);
 }
 
 #[test]

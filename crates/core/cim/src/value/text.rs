@@ -16,6 +16,9 @@ pub enum ValueError {
 
 impl Value {
     /// Reads `text` as one value of `ty`. Space around anything but strings is ignored.
+    ///
+    /// # Errors
+    /// [`ValueError`] where it has not the form of the type, or is out of its range.
     pub fn parse(ty: Type, text: &str) -> Result<Value, ValueError> {
         let trimmed = text.trim();
         Ok(match ty {

@@ -28,6 +28,9 @@ enum Part {
 
 impl Pattern {
     /// Reads a pattern, or says what is wrong with it.
+    ///
+    /// # Errors
+    /// What is wrong with it: too long, or a set of characters without its end.
     pub fn new(text: &str) -> Result<Self, &'static str> {
         if text.chars().nth(MAX_PATTERN).is_some() {
             return Err("the pattern is too long");

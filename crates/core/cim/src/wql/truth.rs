@@ -55,10 +55,3 @@ impl From<bool> for Truth {
         if is { Truth::True } else { Truth::False }
     }
 }
-
-impl From<Option<bool>> for Truth {
-    /// Nothing known is unknown.
-    fn from(is: Option<bool>) -> Self {
-        is.map_or(Truth::Unknown, Truth::from)
-    }
-}

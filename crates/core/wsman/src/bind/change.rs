@@ -1,10 +1,13 @@
-//! What Put and Create say, with the types that the class declares.
+//! What Put and Create say (DSP0226 7), with the types that the class declares.
 
 use super::scalar;
 use crate::{Fault, Fragment, Input, Subcode};
 use openrdms_cim::{Class, Instance, Params, Value};
 
 /// The properties that were sent, each once. Whether they may be written is for the service to say.
+///
+/// # Errors
+/// A fault (`wxf:InvalidRepresentation`) for a property that the class has not, that comes twice, or is not of its type.
 pub fn properties(class: &Class, given: &[(String, Input)]) -> Result<Params, Fault> {
     let mut properties = Params::default();
     for (at, (name, _)) in given.iter().enumerate() {
@@ -34,6 +37,9 @@ pub fn properties(class: &Class, given: &[(String, Input)]) -> Result<Params, Fa
 }
 
 /// The value of a fragment of an instance: its property's declared name, whether that is an array, and the value.
+///
+/// # Errors
+/// A fault (`wxf:InvalidRepresentation`) where the class has no such property.
 pub fn fragment<'c>(
     class: &'c Class,
     instance: &Instance,
@@ -56,6 +62,9 @@ pub fn fragment<'c>(
 }
 
 /// Refuses to write a part of a property.
+///
+/// # Errors
+/// A fault (`w:UnsupportedFeature`) where it is about one element of an array.
 pub fn whole_property(fragment: &Fragment) -> Result<(), Fault> {
     match fragment.index {
         None => Ok(()),

@@ -15,6 +15,9 @@ pub enum Detail {
 }
 
 /// The class whose declaration Get asks for.
+///
+/// # Errors
+/// A fault where the message names no class, or one that there is not.
 pub fn declaration<'r>(request: &Request, repository: &'r Repository) -> Result<&'r Class, Fault> {
     let resource = resource(request)?;
     let name = class_name(request)?.or_else(|| (resource.class != "*").then(|| resource.class.clone()));

@@ -31,6 +31,9 @@ pub enum Wanted {
 }
 
 /// What the request lists.
+///
+/// # Errors
+/// A fault where the class or the namespace is unknown, or the filter cannot be understood or does not fit the class.
 pub fn listing(request: &Request, repository: &Repository, filter: Option<&Filter>) -> Result<Wanted, Fault> {
     let resource = request.resource.as_ref().ok_or_else(super::no_resource)?;
     if resource.family == Family::Declarations {

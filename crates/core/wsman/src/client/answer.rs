@@ -1,4 +1,4 @@
-//! Answers as values.
+//! Answers as values: to the operations of DSP0226 7 to 9, and to Identify (DSP0226 11).
 
 use super::declaration;
 use crate::instance::{Members, read_instance};
@@ -49,6 +49,9 @@ pub enum AnswerError {
 
 /// Reads an answer about a class of `namespace`. Classes that `repository` knows have their declared types,
 /// all else is strings.
+///
+/// # Errors
+/// [`AnswerError::Fault`] where the server says no, [`AnswerError::Malformed`] for what is no answer or too large.
 pub fn read(bytes: &[u8], namespace: &str, repository: &Repository) -> Result<Answer, AnswerError> {
     let text = Charset::detect(bytes).decode(bytes).ok_or(AnswerError::Malformed("not text"))?;
     let document =

@@ -106,6 +106,9 @@ impl Call<'_> {
 }
 
 /// Reads the answer to Subscribe.
+///
+/// # Errors
+/// As for any answer, see [`AnswerError`]; and where it tells no context to pull with.
 pub fn read_subscribed(bytes: &[u8]) -> Result<Subscribed, AnswerError> {
     answer(bytes, |_, body| {
         let answer = body
@@ -123,17 +126,26 @@ pub fn read_subscribed(bytes: &[u8]) -> Result<Subscribed, AnswerError> {
 }
 
 /// Reads the answer to Renew: how long the subscription lives on, where the server said.
+///
+/// # Errors
+/// As for any answer, see [`AnswerError`].
 pub fn read_renewed(bytes: &[u8]) -> Result<Option<Duration>, AnswerError> {
     answer(bytes, |_, body| Ok(body.and_then(lives)))
 }
 
 /// Reads the answer to Unsubscribe.
+///
+/// # Errors
+/// As for any answer, see [`AnswerError`].
 pub fn read_unsubscribed(bytes: &[u8]) -> Result<(), AnswerError> {
     answer(bytes, |_, _| Ok(()))
 }
 
 /// Reads the answer to a Pull of events of a namespace. That the time was over is no error: pull again. Instances
 /// within events have the types of their classes, where `repository` knows them.
+///
+/// # Errors
+/// As for any answer, see [`AnswerError`]; a subscription that has ended is a fault.
 pub fn read_events(bytes: &[u8], namespace: &str, repository: &Repository) -> Result<Events, AnswerError> {
     let read = answer(bytes, |header, body| {
         let answer = body

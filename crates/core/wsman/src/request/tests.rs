@@ -421,3 +421,31 @@ fn passwords_are_not_shown() {
     let request = parse(&envelope(&headers(&format!("{WMI_URI}/SetPassword"), WMI_URI, ""), body));
     assert!(!format!("{request:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_listing_has_one_filter_of_plain_values_and_its_end_is_told_to_nobody() {
+    let enumerate = |more: &str| {
+        let body = format!("<n:Enumerate>{more}</n:Enumerate>");
+        refused(&envelope(&headers(names::ENUMERATE, WMI_URI, ""), &body))
+    };
+    let wql = |prefix| format!("<{prefix}:Filter Dialect='{}'>SELECT * FROM C</{prefix}:Filter>", names::WQL);
+    assert_eq!(enumerate(&(wql("w") + &wql("n"))), (Some("CannotProcessFilter"), None));
+    assert_eq!(
+        enumerate("<n:EndTo><a:Address>http://x</a:Address></n:EndTo>"),
+        (Some("UnsupportedFeature"), Some("AddressingMode"))
+    );
+    let reference = format!(
+        "<w:Filter Dialect='{}'><w:SelectorSet><w:Selector Name='A'><a:EndpointReference>\
+         <a:Address>{}</a:Address></a:EndpointReference></w:Selector></w:SelectorSet></w:Filter>",
+        names::SELECTOR_FILTER,
+        names::ANONYMOUS
+    );
+    assert_eq!(enumerate(&reference), (Some("CannotProcessFilter"), None));
+}
+
+#[test]
+fn a_namespace_is_selected_once() {
+    let twice = "<w:SelectorSet><w:Selector Name='__cimnamespace'>root/a</w:Selector>\
+                 <w:Selector Name='__CIMNAMESPACE'>root/a</w:Selector></w:SelectorSet>";
+    assert_eq!(refused_with(twice), (Some("InvalidSelectors"), Some("DuplicateSelectors")));
+}

@@ -1,8 +1,8 @@
 //! From a spawned sandbox to a running desktop. Until the end of it, everything that was started ends
 //! when the value is dropped.
 
-use super::WORDS_MAX;
 use crate::control::{self, Reply, Request};
+use crate::end_record::WORDS_MAX;
 use crate::files;
 use crate::identity::{self, Process};
 use crate::inside;

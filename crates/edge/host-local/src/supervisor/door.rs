@@ -7,7 +7,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -53,15 +52,11 @@ async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
 }
 
 async fn answer(mut stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<()> {
-    let line = tokio::time::timeout(SPEAK_WITHIN, control::read_line(&mut stream)).await??;
-    let reply = match control::parse(&line) {
-        Ok(request) => {
-            let (reply, answer) = oneshot::channel();
-            let gone = || io::Error::other("the supervisor is ending");
-            calls.send(Call { request, reply }).await.map_err(|_| gone())?;
-            answer.await.map_err(|_| gone())?
-        }
-        Err(error) => Reply::Error { text: format!("the request is not understood: {error}") },
-    };
-    tokio::time::timeout(SPEAK_WITHIN, stream.write_all(&control::line(&reply))).await?
+    control::answer(&mut stream, SPEAK_WITHIN, async |request| {
+        let (reply, answer) = oneshot::channel();
+        let gone = || io::Error::other("the supervisor is ending");
+        calls.send(Call { request, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    })
+    .await
 }

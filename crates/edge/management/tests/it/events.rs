@@ -127,19 +127,27 @@ impl Running {
     }
 
     async fn subscribe(&self, who: &str, bookmark: Option<&str>) -> Result<Subscribed, AnswerError> {
-        let wanted = Wanted {
-            namespace: NAMESPACE,
-            query: "SELECT * FROM E",
-            expires: Duration::from_secs(600),
-            heartbeats: None,
-            bookmark,
-        };
-        read_subscribed(&self.ask(who, &call(8192).subscribe(&wanted)).await)
+        read_subscribed(&self.ask(who, &subscribing(bookmark)).await)
     }
 
     async fn pull(&self, who: &str, context: &str, most: usize) -> Result<Events, AnswerError> {
         let body = call(8192).pull_events(NAMESPACE, context, most);
         read_events(&self.ask(who, &body).await, NAMESPACE, &self.log.repository)
+    }
+
+    /// Root's Pull of up to 9, asked and not answered yet.
+    async fn begin_pull(&self, context: &str) -> TcpStream {
+        let body = call(8192).pull_events(NAMESPACE, context, 9);
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(&post("/wsman", &basic(ROOT), body.as_bytes())).await.unwrap();
+        stream
+    }
+
+    /// Resolves once somebody waits for what happens.
+    async fn somebody_waits(&self) {
+        while self.log.span.receiver_count() == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -160,13 +168,13 @@ fn call<'a>(max_envelope: usize) -> Call<'a> {
 }
 
 /// A Subscribe that pulls.
-fn subscribing() -> String {
+fn subscribing(bookmark: Option<&str>) -> String {
     call(8192).subscribe(&Wanted {
         namespace: NAMESPACE,
         query: "SELECT * FROM E",
         expires: Duration::from_secs(600),
         heartbeats: None,
-        bookmark: None,
+        bookmark,
     })
 }
 
@@ -219,13 +227,11 @@ async fn an_event_that_no_reply_can_hold_is_an_error_and_not_passed_over() {
 async fn a_pull_is_answered_when_something_happens() {
     let server = Running::start(1, Config::default()).await;
     let subscribed = server.subscribe(ROOT, None).await.unwrap();
-    let body = call(8192).pull_events(NAMESPACE, &subscribed.context, 9);
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(&post("/wsman", &basic(ROOT), body.as_bytes())).await.unwrap();
+    let mut stream = server.begin_pull(&subscribed.context).await;
     let mut reply = tokio::spawn(async move { receive(&mut stream).await.unwrap() });
     tokio::select! {
         early = &mut reply => panic!("{early:?}"),
-        () = async { while server.log.span.receiver_count() == 0 { tokio::task::yield_now().await } } => {}
+        () = server.somebody_waits() => {}
     }
     server.log.happen(2);
     let events = read_events(&reply.await.unwrap().body, NAMESPACE, &server.log.repository).unwrap();
@@ -236,16 +242,10 @@ async fn a_pull_is_answered_when_something_happens() {
 async fn a_client_that_goes_away_waiting_leaves_nobody_waiting_and_loses_nothing() {
     let server = Running::start(1, Config::default()).await;
     let subscribed = server.subscribe(ROOT, None).await.unwrap();
-    let body = call(8192).pull_events(NAMESPACE, &subscribed.context, 9);
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(&post("/wsman", &basic(ROOT), body.as_bytes())).await.unwrap();
-    while server.log.span.receiver_count() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let stream = server.begin_pull(&subscribed.context).await;
+    server.somebody_waits().await;
     drop(stream);
-    while server.log.span.receiver_count() > 0 {
-        tokio::task::yield_now().await;
-    }
+    server.log.span.closed().await;
     server.log.happen(3);
     assert_eq!(numbers(&server.pull(ROOT, &subscribed.context, 9).await.unwrap()), [1, 2, 3]);
 }
@@ -254,14 +254,9 @@ async fn a_client_that_goes_away_waiting_leaves_nobody_waiting_and_loses_nothing
 async fn the_later_of_two_pulls_is_answered() {
     let server = Running::start(1, Config::default()).await;
     let subscribed = server.subscribe(ROOT, None).await.unwrap();
-    let body = call(8192).pull_events(NAMESPACE, &subscribed.context, 9);
-    let mut earlier = TcpStream::connect(server.address).await.unwrap();
-    earlier.write_all(&post("/wsman", &basic(ROOT), body.as_bytes())).await.unwrap();
-    while server.log.span.receiver_count() == 0 {
-        tokio::task::yield_now().await;
-    }
-    let mut later = TcpStream::connect(server.address).await.unwrap();
-    later.write_all(&post("/wsman", &basic(ROOT), body.as_bytes())).await.unwrap();
+    let mut earlier = server.begin_pull(&subscribed.context).await;
+    server.somebody_waits().await;
+    let mut later = server.begin_pull(&subscribed.context).await;
     let given_way = receive(&mut earlier).await.unwrap();
     assert!(refused(read_events(&given_way.body, NAMESPACE, &server.log.repository)).contains("later Pull"));
     server.log.happen(1);
@@ -328,7 +323,7 @@ async fn pushes_are_refused_unless_an_administrator_has_listed_the_address() {
     let pull = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Pull\">";
     let push = "http://schemas.xmlsoap.org/ws/2004/08/eventing/DeliveryModes/Push\"><e:NotifyTo><a:Address>\
                 http://127.0.0.1:9/</a:Address></e:NotifyTo>";
-    let body = subscribing();
+    let body = subscribing(None);
     assert!(body.contains(pull), "{body}");
     let answer = read_subscribed(&server.ask(ROOT, &body.replace(pull, push)).await);
     assert!(refused(answer).contains("push_to"), "the reason says what to do");
@@ -342,7 +337,7 @@ async fn addresses_are_looked_up_within_limits() {
     let push = |who: &'static str| {
         let delivery = "http://schemas.xmlsoap.org/ws/2004/08/eventing/DeliveryModes/Push\"><e:NotifyTo><a:Address>\
                         http://127.0.0.1:9/</a:Address></e:NotifyTo>";
-        let body = subscribing().replace("http://schemas.dmtf.org/wbem/wsman/1/wsman/Pull\">", delivery);
+        let body = subscribing(None).replace("http://schemas.dmtf.org/wbem/wsman/1/wsman/Pull\">", delivery);
         let server = &server;
         async move { refused(read_subscribed(&server.ask(who, &body).await)) }
     };
@@ -355,12 +350,8 @@ async fn addresses_are_looked_up_within_limits() {
 async fn whoever_waits_is_told_of_the_stop() {
     let server = Running::start(1, Config::default()).await;
     let subscribed = server.subscribe(ROOT, None).await.unwrap();
-    let body = call(8192).pull_events(NAMESPACE, &subscribed.context, 9);
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(&post("/wsman", &basic(ROOT), body.as_bytes())).await.unwrap();
-    while server.log.span.receiver_count() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let mut stream = server.begin_pull(&subscribed.context).await;
+    server.somebody_waits().await;
     server.shutdown.cancel();
     let reply = receive(&mut stream).await.unwrap();
     let events = read_events(&reply.body, NAMESPACE, &server.log.repository).unwrap();

@@ -276,7 +276,7 @@ async fn a_peer_that_may_not_come_in_does_not_stay() {
     let mut stream = UnixStream::connect(directory.path().join("socket")).await.unwrap();
     assert_eq!(timeout(LONG, receive(&mut stream)).await.expect("it is closed"), None);
     shutdown.cancel();
-    task.await.unwrap().unwrap();
+    task.await.unwrap();
 }
 
 #[tokio::test]
@@ -361,7 +361,7 @@ async fn a_unix_socket_asks_for_no_password_but_for_the_right_peer() {
         let reply = exchange(&mut stream, &post("/wsman", "", body.as_bytes())).await;
         assert_eq!(reply.status, if welcome { 200 } else { 403 });
         shutdown.cancel();
-        task.await.unwrap().unwrap();
+        task.await.unwrap();
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Desktop {
     tls: Arc<rustls::ServerConfig>,
     dir: tempfile::TempDir,
     pub(crate) sha256: [u8; 32],
+    /// The protocol that it says it takes, whatever it speaks then.
+    pub(crate) selects: Protocols,
 }
 
 /// Reads a whole frame.
@@ -56,15 +58,20 @@ pub(crate) async fn rest<R: AsyncRead + Unpin>(stream: &mut R) -> Vec<u8> {
 
 impl Desktop {
     pub(crate) fn new() -> Self {
+        Self::speaking(rustls::ALL_VERSIONS)
+    }
+
+    /// One that knows only these versions of TLS.
+    pub(crate) fn speaking(versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
         let certificate = Certificate::new("desktop.test");
         let dir = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(dir.path().join("rdp.sock")).unwrap();
         let key = PrivatePkcs8KeyDer::from(certificate.key.clone()).into();
-        let tls = rustls::ServerConfig::builder()
+        let tls = rustls::ServerConfig::builder_with_protocol_versions(versions)
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der.clone().into()], key)
             .unwrap();
-        Self { listener, tls: Arc::new(tls), dir, sha256: certificate.sha256 }
+        Self { listener, tls: Arc::new(tls), dir, sha256: certificate.sha256, selects: Protocols::SSL }
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -86,7 +93,7 @@ impl Desktop {
     pub(crate) async fn serve(&self) -> (DesktopTls, ConnectionRequest, Accepted) {
         let mut plain = self.silent().await;
         let request = ConnectionRequest::parse(&frame(&mut plain).await).unwrap();
-        plain.write_all(&ConnectionConfirm::encode(Protocols::SSL)).await.unwrap();
+        plain.write_all(&ConnectionConfirm::encode(self.selects)).await.unwrap();
         let mut stream = self.tls(plain).await.unwrap();
         let mut state = Accepting::new(request.protocols.unwrap(), Protocols::SSL);
         loop {

@@ -59,9 +59,8 @@ impl Drop for Children {
             // asked first: a display server that is killed leaves its lock behind
             let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
             let asked = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-            let begun = Instant::now();
-            while begun.elapsed() < Duration::from_secs(3) && asked.is_some() && !ended(child) {
-                std::thread::sleep(Duration::from_millis(5));
+            if asked.is_some() {
+                holds_within(Duration::from_secs(3), || ended(child));
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -84,13 +83,21 @@ fn tools() -> bool {
     false
 }
 
-/// Waits for a condition outside of this process, which cannot wake us.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+/// Whether a condition comes true in time. It is outside of this process and cannot wake us, so it is looked at again
+/// and again.
+fn holds_within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < LONG, "{what} did not happen");
+        if begun.elapsed() >= limit {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
+    true
+}
+
+fn until(what: &str, holds: impl FnMut() -> bool) {
+    assert!(holds_within(LONG, holds), "{what} did not happen");
 }
 
 /// A display number that nobody uses, and a claim on it within this process.

@@ -316,6 +316,8 @@ async fn each_refusal_of_the_broker_has_its_code() {
         (Refusal::NotFound, ErrorInfo::NotFound),
         (Refusal::NoneFree, ErrorInfo::PoolNotFree),
         (Refusal::Unavailable, ErrorInfo::Denied),
+        (Refusal::Ordered(DetachReason::TakenOver), ErrorInfo::TakenOver),
+        (Refusal::Ordered(DetachReason::DesktopClosed), ErrorInfo::PoolNotFree),
         (Refusal::Automatic(DetachReason::Administrator), ErrorInfo::Disconnected),
         (Refusal::Automatic(DetachReason::TakenOver), ErrorInfo::TakenOver),
         (Refusal::Automatic(DetachReason::Limit(Limit::Idle)), ErrorInfo::IdleTimeout),
@@ -353,6 +355,38 @@ async fn a_desktop_with_another_certificate_is_not_served() {
     relay.attached().await;
     assert_eq!(relay.closed().await, ConnectionEnd::DesktopFailed);
     assert!(impostor.await.is_err(), "it got no further than tls");
+}
+
+#[tokio::test]
+async fn a_desktop_is_known_by_its_certificate_in_each_version_of_tls() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let desktop = Desktop::speaking(&[version]);
+        let mut relay = relay(&desktop).await;
+        let (_client, (far, _, _)) = tokio::join!(alice(&relay), desktop.serve());
+        assert_eq!(far.get_ref().1.protocol_version(), Some(version.version));
+        relay.attached().await;
+        *relay.broker.desktop.lock().unwrap() = Ok((desktop.endpoint(), [7; 32]));
+        let impostor = tokio::spawn(async move { desktop.serve().await });
+        let mut client = alice(&relay).await;
+        assert_eq!(rest(&mut client).await, refusal(ErrorInfo::DesktopFailed));
+        assert!(impostor.await.is_err(), "it got no further than tls");
+    }
+}
+
+#[tokio::test]
+async fn a_desktop_that_takes_another_protocol_than_it_was_asked_for_is_not_served() {
+    for selects in [Protocols::RDP, Protocols::HYBRID, Protocols(3)] {
+        let mut desktop = Desktop::new();
+        desktop.selects = selects;
+        let mut relay = relay(&desktop).await;
+        let desktop = tokio::spawn(async move { desktop.serve().await });
+        let mut client = alice(&relay).await;
+        assert_eq!(rest(&mut client).await, refusal(ErrorInfo::DesktopFailed), "{selects:?}");
+        drop(client);
+        relay.attached().await;
+        assert_eq!(relay.closed().await, ConnectionEnd::DesktopFailed, "{selects:?}");
+        assert!(desktop.await.is_err(), "{selects:?}");
+    }
 }
 
 #[tokio::test]
@@ -431,6 +465,48 @@ async fn a_desktop_that_breaks_the_protocol_or_leaves_is_reported() {
     relay.attached().await;
     relay.activated().await;
     assert_eq!(relay.closed().await, ConnectionEnd::DesktopGone);
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_the_protocol_is_gone() {
+    let desktop = Desktop::new();
+    let mut relay = relay(&desktop).await;
+    let (mut client, mut far) = active(&mut relay, &desktop, &Client::default()).await;
+    client.write_all(&[&[0x04, 0x04, 0x00, 0x1e][..], b"\x01rubbish"].concat()).await.unwrap();
+    client.flush().await.unwrap();
+    // and nothing of it reaches the desktop
+    assert_eq!(rest(&mut far).await, [0x04, 0x04, 0x00, 0x1e]);
+    drop((client, far));
+    relay.attached().await;
+    relay.activated().await;
+    assert_eq!(relay.closed().await, ConnectionEnd::ClientGone);
+}
+
+#[tokio::test]
+async fn the_broker_hears_where_the_client_asked_to_go() {
+    let mut relay = Running::start(RelayConfig::default(), Err(Refusal::NotFound)).await;
+    let cases = [
+        ("tsv://MS Terminal Services Plugin.1.Pool1", Route::Collection("Pool1".to_owned())),
+        ("Cookie: msts=tsv://VMResource.1.Pool1", Route::Desktop("Pool1".to_owned())),
+        ("Cookie: msts=3640205228.15629.0000", Route::Default),
+    ];
+    for (token, route) in cases {
+        let variable = [token.as_bytes(), b"\r\n\x01\x00\x08\x00\x01\x00\x00\x00"].concat();
+        let length = variable.len() as u8 + 11;
+        let request = [&[3, 0, 0, length, length - 5, 0xe0, 0, 0, 0, 0, 0], &variable[..]].concat();
+        let mut tcp = TcpStream::connect(relay.addr).await.unwrap();
+        tcp.write_all(&request).await.unwrap();
+        frame(&mut tcp).await;
+        let (mut client, settings) = (made::tls(tcp).await, Client::default());
+        client.write_all(&settings.connect_initial()).await.unwrap();
+        let ids = made::mcs(&mut client, &settings).await;
+        client.write_all(&fixture::client_info(ids.user, "TEST", "alice", "secret")).await.unwrap();
+        client.flush().await.unwrap();
+        match relay.next().await {
+            Seen::Attach(request, _) => assert_eq!(request.route, route, "{token}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

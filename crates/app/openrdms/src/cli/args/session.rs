@@ -3,9 +3,9 @@
 use super::time;
 use clap::{Args, Subcommand};
 
-/// Which sessions: all that fit everything that is given.
-#[derive(Debug, Default, Args)]
-pub(crate) struct Narrow {
+/// Whose sessions, and where: what never changes of a session.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Fixed {
     /// Only this user's: an account, or DOMAIN\account
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
@@ -15,6 +15,13 @@ pub(crate) struct Narrow {
     /// Only those in this collection
     #[arg(long, value_name = "ALIAS")]
     pub(crate) collection: Option<String>,
+}
+
+/// Which sessions: all that fit everything that is given.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Narrow {
+    #[command(flatten)]
+    pub(crate) fixed: Fixed,
     /// Only those in this state: Starting, Active, Disconnected, LoggingOff or Lost
     #[arg(long, value_name = "STATE", value_parser = state)]
     pub(crate) state: Option<String>,
@@ -29,7 +36,7 @@ pub(crate) struct Narrow {
 impl Narrow {
     /// Whether nothing is given.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { user, host, collection, state, older_than, in_state_for } = self;
+        let Self { fixed: Fixed { user, host, collection }, state, older_than, in_state_for } = self;
         [user, host, collection, state].iter().all(|f| f.is_none())
             && older_than.is_none()
             && in_state_for.is_none()
@@ -39,15 +46,8 @@ impl Narrow {
 /// Which sessions to watch.
 #[derive(Debug, Args)]
 pub(crate) struct Watched {
-    /// Only this user's: an account, or DOMAIN\account
-    #[arg(long, value_name = "NAME")]
-    pub(crate) user: Option<String>,
-    /// Only those on this host
-    #[arg(long, value_name = "NAME")]
-    pub(crate) host: Option<String>,
-    /// Only those in this collection
-    #[arg(long, value_name = "ALIAS")]
-    pub(crate) collection: Option<String>,
+    #[command(flatten)]
+    pub(crate) fixed: Fixed,
     /// Only those that are in this state, come into it or leave it
     #[arg(long, value_name = "STATE", value_parser = state)]
     pub(crate) state: Option<String>,

@@ -96,7 +96,7 @@ impl File {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         let text = toml::to_string(self).map_err(|error| Failure::failed(error.to_string()))?;
-        crate::serve::identity::write_private(&path, text.as_bytes())
+        crate::private_file::write(&path, text.as_bytes())
             .map_err(|error| Failure::failed(format!("{error:#}")))
     }
 }

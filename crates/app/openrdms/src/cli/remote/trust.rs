@@ -71,6 +71,18 @@ fn verifier(
     WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider)).build().ok()
 }
 
+/// Whether a root has the name of the issuer but is not who signed. Debian's ssl-cert, which xrdp brings, makes such a
+/// root, called as the machine is, and so is a certificate of our own making.
+fn by_a_namesake(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(
+            CertificateError::BadSignature
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        )
+    )
+}
+
 impl ServerCertVerifier for Judge {
     fn verify_server_cert(
         &self,
@@ -88,7 +100,9 @@ impl ServerCertVerifier for Judge {
             (Some(pinned), _) if pinned == shown => Ok(ServerCertVerified::assertion()),
             (Some(_), _) | (None, None) => Err(unknown),
             (None, Some(roots)) => {
-                roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                let verdict =
+                    roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+                verdict.map_err(|error| if by_a_namesake(&error) { unknown } else { error })
             }
         }
     }
@@ -203,5 +217,24 @@ mod tests {
         let knowing = judge(vec![certificate.clone()]);
         assert!(verdict(&knowing, "right.example") && !verdict(&knowing, "wrong.example"));
         assert!(!verdict(&judge(Vec::new()), "right.example"), "no roots, nobody vouches");
+    }
+
+    #[test]
+    fn a_root_that_only_has_the_issuers_name_is_not_the_issuer() {
+        let params = rcgen::CertificateParams::new(vec!["desk".to_owned()]).unwrap();
+        let made = |algorithm| {
+            let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            params.self_signed(&pair).unwrap().der().clone()
+        };
+        let shown = made(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        for namesake in [made(&rcgen::PKCS_ECDSA_P256_SHA256), made(&rcgen::PKCS_ED25519)] {
+            let roots = verifier(vec![namesake], &provider);
+            let judge =
+                Judge { pinned: None, roots, provider: Arc::clone(&provider), seen: Mutex::default() };
+            let name = ServerName::try_from("desk").unwrap();
+            let verdict = judge.verify_server_cert(&shown, &[], &name, &[], UnixTime::now());
+            assert_eq!(verdict.unwrap_err(), Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `openrdms session watch`: the sessions that there are, then every change.
 
-use super::{CLASS, COLUMNS, Failure, Narrow, rows};
+use super::{CLASS, COLUMNS, Failure, Narrow, fixed, rows};
 use crate::cli::args::session::Watched;
 use crate::cli::output::{Column, Output, Printer, remark, second};
 use crate::cli::remote::{OURS, Remote};
@@ -54,13 +54,7 @@ pub(super) async fn run(watched: &Watched, remote: &Remote, output: &Output) -> 
 
 /// What there is.
 async fn list(watched: &Watched, remote: &Remote, printer: &mut Printer) -> Result<(), Failure> {
-    let narrow = Narrow {
-        user: watched.user.clone(),
-        host: watched.host.clone(),
-        collection: watched.collection.clone(),
-        state: watched.state.clone(),
-        ..Narrow::default()
-    };
+    let narrow = Narrow { fixed: watched.fixed.clone(), state: watched.state.clone(), ..Narrow::default() };
     let mut rows = rows(&narrow, remote);
     while let Some(batch) = rows.next().await? {
         let listed: Vec<Instance> = batch.iter().map(|s| told("Listed", s.get("AsOf").clone(), s)).collect();
@@ -71,20 +65,9 @@ async fn list(watched: &Watched, remote: &Remote, printer: &mut Printer) -> Resu
 
 /// What never changes of a session is asked of the service; its state is looked at here, before and after.
 fn query(watched: &Watched) -> String {
-    let (domain, user) = match watched.user.as_deref().map(|user| user.split_once('\\').ok_or(user)) {
-        None => (None, None),
-        Some(Ok((domain, user))) => (Some(domain), Some(user)),
-        Some(Err(user)) => (None, Some(user)),
-    };
-    let equals = [
-        ("UserName", user),
-        ("DomainName", domain),
-        ("HostName", watched.host.as_deref()),
-        ("CollectionAlias", watched.collection.as_deref()),
-    ];
     let mut query =
         format!("SELECT * FROM __InstanceOperationEvent WITHIN 1 WHERE TargetInstance ISA '{CLASS}'");
-    for (name, value) in equals.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+    for (name, value) in fixed(&watched.fixed) {
         query += &format!(" AND TargetInstance.{}", Condition::equal(name, value));
     }
     query
@@ -120,17 +103,22 @@ fn told(word: &str, time: Value, session: &Instance) -> Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::Fixed;
     use openrdms_cim::wql::Select;
 
     fn watched() -> Watched {
-        Watched { user: None, host: None, collection: None, state: None }
+        Watched { fixed: Fixed::default(), state: None }
     }
 
     #[test]
     fn whatever_a_name_holds_the_query_is_one() {
         let hostile = r#"it's "x" \ y' OR 1=1"#;
-        let watched =
-            Watched { user: Some(hostile.replace('\\', "/")), host: Some(hostile.to_owned()), ..watched() };
+        let fixed = Fixed {
+            user: Some(hostile.replace('\\', "/")),
+            host: Some(hostile.to_owned()),
+            ..Fixed::default()
+        };
+        let watched = Watched { fixed, ..watched() };
         let select = Select::parse(&query(&watched)).expect("it parses");
         assert!(select.to_string().contains("OR 1=1"), "within a text");
         assert_eq!(Select::parse(&select.to_string()).map(|s| s.to_string()), Ok(select.to_string()));

@@ -1,6 +1,5 @@
 use super::*;
-use crate::error::MethodError;
-use crate::provider::{Call, Context, Passwords};
+use crate::provider::{Context, Passwords};
 use openrdms_broker::{Credentials, UserName};
 use openrdms_cim::wql::Select;
 use openrdms_cim::{CimService as _, Instance, Repository, Value};
@@ -52,21 +51,11 @@ impl Provider for Numbers {
         })
     }
 
-    async fn get(
-        &self,
-        _: &Context,
-        _: &Principal,
-        class: &Class,
-        path: &ObjectPath,
-    ) -> Result<Instance, CimError> {
+    async fn get(&self, _: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
         self.gets.fetch_add(1, Ordering::SeqCst);
-        let id = path.key("Id").and_then(Value::as_int).and_then(|id| u32::try_from(id).ok()).unwrap();
-        let found = self.ids.contains(&id).then(|| self.instance(class, id));
+        let id = wanted.path.key("Id").and_then(Value::as_int).and_then(|id| u32::try_from(id).ok()).unwrap();
+        let found = self.ids.contains(&id).then(|| self.instance(wanted.class, id));
         found.ok_or_else(|| CimError::new(WmiCode::WBEM_E_NOT_FOUND, "no such number"))
-    }
-
-    async fn invoke(&self, _: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
-        Err(crate::dispatch::no_method(call))
     }
 }
 

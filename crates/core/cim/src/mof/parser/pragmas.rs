@@ -1,4 +1,4 @@
-//! What begins with `#`.
+//! What begins with `#`: compiler directives.
 
 use super::{Parsed, Parser, error};
 use crate::mof::lexer::Token;

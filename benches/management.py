@@ -1,0 +1,126 @@
+"""Figures of the management interface, beside nginx serving files of the same size."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from figures import Result, Rounds, fill_in, free_port, measure, median, processor_time, resident, spread, wait_listening
+from support import certificates, process
+from support.paths import tool
+from support.server import Server, make_data_dir, remove
+
+SESSION = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/rdms/Win32_VirtualDesktopSession"
+SESSIONS = 10_000
+
+
+class Management:
+    """A service with many sessions, and nginx beside it with the same certificate."""
+
+    def __init__(self, where: Path, sessions: int = SESSIONS):
+        self.where = where
+        # In memory: what is measured here is the service and not the disk under its store.
+        self.data_dir = make_data_dir(Path("/dev/shm"))
+        self.sessions = sessions
+
+    @contextlib.contextmanager
+    def running(self):
+        certificates.make(self.where, ec.generate_private_key(ec.SECP256R1()))
+        self.server = Server(self.data_dir, self.where, certificates.settings(self.where))
+        try:
+            measure("fill", self.data_dir, self.sessions)
+            self.server.start()
+            self.server.add_user("admin", role="admin")
+            (self.where / "credentials").write_text(f"admin:{self.server.passwords['admin']}")
+            with self.nginx() as self.peer:
+                yield self
+        finally:
+            # Not `close`: none of these sessions has a desktop that could be logged off.
+            if self.server.process:
+                self.server.process.stop()
+            remove(self.data_dir)
+
+    @contextlib.contextmanager
+    def nginx(self):
+        port = free_port()
+        here = self.where / "nginx"
+        (here / "temp").mkdir(parents=True)
+        own = {"certificate": self.where / "certificate.pem", "private_key": self.where / "key.pem"}
+        fill_in("nginx.conf", here, port=port, root=here, **own)
+        with process.Process("nginx", [tool("nginx"), "-p", here, "-c", "nginx.conf"], here / "log") as peer:
+            wait_listening(peer, port)
+            yield f"https://127.0.0.1:{port}"
+
+    def ours(self, what: str, *arguments) -> dict:
+        url = self.server.ready["wsman_https"]
+        pin = ("--certificate", self.where / "certificate.pem")
+        return measure(what, url, *pin, "--credentials", self.where / "credentials", *arguments)
+
+    def theirs(self, size: int, count: int) -> dict:
+        # A name of its own for each size: nginx remembers how long a file was, in each of its workers.
+        name = f"body-{size}"
+        (self.where / "nginx" / name).write_bytes(b"x" * size)
+        pin = ("--certificate", self.where / "certificate.pem")
+        return measure("repeat", f"{self.peer}/{name}", *pin, "--count", count)
+
+    def post(self, action: str, selectors: dict, body: str = "") -> Path:
+        """A file with a message."""
+        listed = "".join(f'<w:Selector Name="{name}">{value}</w:Selector>' for name, value in selectors.items())
+        path = self.where / "message.xml"
+        path.write_text(
+            '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
+            'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
+            'xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"><s:Header>'
+            f"<a:Action>{action}</a:Action><a:To>{self.server.ready['wsman_https']}</a:To>"
+            f"<w:ResourceURI>{SESSION}</w:ResourceURI><a:MessageID>uuid:1</a:MessageID><a:ReplyTo><a:Address>"
+            "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
+            f"<w:SelectorSet>{listed}</w:SelectorSet></s:Header><s:Body>{body}</s:Body></s:Envelope>"
+        )
+        return path
+
+
+def enumerate_10k(bench: Management, rounds: Rounds) -> Iterator[Result]:
+    pid = bench.server.process.pid
+    idle, most = resident(pid), 0.0
+    ours, theirs, first, spent = [], [], [], []
+    for _ in range(rounds.count):
+        before = processor_time(pid)
+        ran = bench.ours("enumerate", "--resource", SESSION, "--rounds", 5)
+        spent.append((processor_time(pid) - before) / 6)  # one round more, which warms up
+        assert ran["instances"] == bench.sessions, ran
+        most = max(most, resident(pid))
+        ours += [ran["instances"] / seconds for seconds in ran["seconds"]]
+        first += ran["first_batch"]
+        batches = max(1, round(ran["bytes"] / 500_000))
+        peer = bench.theirs(ran["bytes"] // batches, batches * 5)
+        theirs.append(ran["instances"] * 5 / peer["seconds"])
+    note = f"Win32_VirtualDesktopSession, MaxElements 1000, one TLS connection, {ran['bytes'] >> 10} KiB; {spread(ours)}; "
+    note += f"first batch {median(first) * 1000:.3g} ms; "
+    note += f"{median(spent) * 1000:.3g} ms of processor time a listing; peer: nginx, a file of the same size ({spread(theirs)})"
+    yield Result("enumerate-10k", median(ours), median(theirs), "instances/s", note)
+    note = f"resident memory beyond idle ({idle:.4g} MiB) while listing"
+    yield Result("enumerate-10k-memory", most - idle, None, "MiB", note)
+
+
+def keyed(bench: Management, rounds: Rounds, name: str, message: Path, note: str) -> Iterator[Result]:
+    ours, theirs = [], []
+    for _ in range(rounds.count):
+        ran = bench.ours("repeat", "--body", message, "--count", 2000)
+        ours.append(ran["p50"] * 1000)
+        theirs.append(bench.theirs(ran["bytes"], 2000)["p50"] * 1000)
+    note += f", kept-alive TLS connection, store in memory; {spread(ours)}; peer: nginx, a file of the same size"
+    yield Result(name, median(ours), median(theirs), "ms", note)
+
+
+KEYS = {"VMHostName": "farm-1", "SessionId": 77}
+
+
+def get_p50(bench: Management, rounds: Rounds) -> Iterator[Result]:
+    message = bench.post("http://schemas.xmlsoap.org/ws/2004/09/transfer/Get", KEYS)
+    yield from keyed(bench, rounds, "get-p50-ms", message, "Get by keys")
+
+
+def invoke_p50(bench: Management, rounds: Rounds) -> Iterator[Result]:
+    body = f'<p:Disconnect_INPUT xmlns:p="{SESSION}"/>'
+    message = bench.post(f"{SESSION}/Disconnect", KEYS, body)
+    yield from keyed(bench, rounds, "invoke-p50-ms", message, "Disconnect of a lost session, with its audit record")
