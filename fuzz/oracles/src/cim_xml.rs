@@ -49,16 +49,20 @@ fn outline(class: &Class) -> Vec<String> {
     }
     for Method { name, returns, parameters, qualifiers, origin } in &class.methods {
         lines.push(format!("{name} {returns:?} {origin} {}", names(qualifiers)));
-        // whoever writes this qualifier orders the parameters by it
-        if parameters.iter().any(|p| qualifier(&p.qualifiers, "ID").is_some()) {
-            continue;
-        }
-        for Parameter { name, ty, array, size, reference, .. } in parameters {
+        // whoever writes this qualifier orders the parameters by it; a client has it no more
+        let mut ordered: Vec<(i128, &Parameter)> = parameters.iter().enumerate().map(place).collect();
+        ordered.sort_by_key(|(place, _)| *place);
+        for (_, Parameter { name, ty, array, size, reference, .. }) in ordered {
             let reference = reference.as_deref().filter(|_| *ty == Type::Reference);
             lines.push(format!("{name} {ty:?} {array} {size:?} {reference:?}"));
         }
     }
     lines
+}
+
+fn place((at, parameter): (usize, &Parameter)) -> (i128, &Parameter) {
+    let told = qualifier(&parameter.qualifiers, "ID").and_then(|id| id.value.as_int());
+    (told.unwrap_or(at as i128), parameter)
 }
 
 fn number(value: &Value) -> String {
