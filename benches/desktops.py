@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from figures import Result, Rounds, measure, median, spread
-from support import certificates, wait
+from support import certificates
 from support.clients import FreeRdp, Rdesktop
 from support.management import DISCONNECTED, SESSION
 from support.screen import Screen
@@ -123,7 +123,3 @@ def connected_to(address: str) -> bool:
     port = int(address.rpartition(":")[2])
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(int(remote.rpartition(":")[2], 16) == port and state == "01" for _, _, remote, state, *_ in lines)
-
-
-def wait_gone(server: Server) -> None:
-    wait.until("nobody is connected", lambda: not connected_to(server.rdp))

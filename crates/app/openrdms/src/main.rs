@@ -10,6 +10,10 @@ use openrdms_config::Config;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Gives memory back when sessions are quiet; how soon stands in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::manual::parse(std::env::args_os()) {
         Ok(cli) => cli,

@@ -26,7 +26,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A client whose user is proved, and who waits for a desktop.
 pub(crate) struct Client {
-    pub(crate) stream: TlsStream<TcpStream>,
+    /// Large, and handed on often.
+    pub(crate) stream: Box<TlsStream<TcpStream>>,
     pub(crate) accepted: Box<Accepted>,
     pub(crate) user: UserName,
     pub(crate) route: Route,
@@ -139,14 +140,14 @@ impl Doorman<'_> {
     async fn negotiate(
         &self,
         mut tcp: TcpStream,
-    ) -> Result<(TlsStream<TcpStream>, Protocols, Protocols, Routing), ClientError> {
+    ) -> Result<(Box<TlsStream<TcpStream>>, Protocols, Protocols, Routing), ClientError> {
         let request = read_request(&mut tcp).await?;
         let requested = request.protocols.unwrap_or(Protocols::RDP);
         match choose(self.config.security, requested) {
             Ok(selected) => {
                 tcp.write_all(&ConnectionConfirm::encode(selected)).await?;
                 let stream = TlsAcceptor::from(self.identity.config()).accept(tcp).await?;
-                Ok((stream, requested, selected, request.routing))
+                Ok((Box::new(stream), requested, selected, request.routing))
             }
             Err(failure) => {
                 tcp.write_all(&ConnectionConfirm::encode_failure(failure)).await?;

@@ -41,7 +41,7 @@ use zeroize::Zeroizing;
 /// A desktop's xrdp ends the leg at once; a desktop that does not is not waited for.
 const DESKTOP_CLOSE: Duration = Duration::from_secs(1);
 
-type BoundPump = Pump<server::TlsStream<TcpStream>, client::TlsStream<UnixStream>>;
+type BoundPump = Pump<Box<server::TlsStream<TcpStream>>, Box<client::TlsStream<UnixStream>>>;
 
 /// How the pump came to its end.
 enum Stop {
@@ -101,7 +101,7 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
         Err(refusal) => {
             tracing::info!(%connection, error = %refusal, "a user gets no desktop");
             let last = ending::refusal(early_flags, Some(ending::refused_info(refusal)));
-            ending::tell(&mut client.stream, &last, limits).await;
+            Box::pin(ending::tell(&mut client.stream, &last, limits)).await;
             return;
         }
     };
@@ -133,7 +133,8 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
                     Some(ErrorInfo::DesktopFailed)
                 }
             };
-            let told = ending::tell(&mut client.stream, &ending::refusal(early_flags, info), limits).await;
+            let last = ending::refusal(early_flags, info);
+            let told = Box::pin(ending::tell(&mut client.stream, &last, limits)).await;
             drop(client);
             let end = if why.is_ok() { ConnectionEnd::Ordered(told) } else { ConnectionEnd::DesktopFailed };
             attachment.closed(end).await;
@@ -147,7 +148,8 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
     let mut pump = Pump::new(stream, desktop, map, accepted.ids.io);
     drop(accepted);
     let stop = pass(&mut pump, &mut order, &mut *attachment, connection, comeback, limits.activate).await;
-    let end = finish(pump, stop, early_flags, shared).await;
+    // what the end takes is not held while the connection lasts
+    let end = Box::pin(finish(pump, stop, early_flags, shared)).await;
     tracing::info!(%connection, %session, ?end, "a connection has ended");
     attachment.closed(end).await;
 }
@@ -278,7 +280,7 @@ async fn dismiss(pump: &mut BoundPump, early_flags: u16, info: Option<ErrorInfo>
 async fn close_desktop(desktop: &mut client::TlsStream<UnixStream>) {
     let closing = async {
         if desktop.shutdown().await.is_ok() {
-            let mut sink = [0; 4096];
+            let mut sink = vec![0; 4096];
             while matches!(desktop.get_mut().0.read(&mut sink).await, Ok(n) if n > 0) {}
         }
     };

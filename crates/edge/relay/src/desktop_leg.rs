@@ -29,7 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A desktop that has been connected to up to and including Client Info.
 pub(crate) struct DesktopLeg {
-    pub(crate) stream: TlsStream<UnixStream>,
+    /// Large, and handed on.
+    pub(crate) stream: Box<TlsStream<UnixStream>>,
     pub(crate) ids: ChannelIds,
 }
 
@@ -80,7 +81,7 @@ pub(crate) async fn open(
     // the pin decides; the name is never sent nor compared
     let name = ServerName::try_from("desktop").map_err(|e| DesktopError::Tls(io::Error::other(e)))?;
     let connector = TlsConnector::from(Arc::new(config));
-    let mut stream = connector.connect(name, plain).await.map_err(DesktopError::Tls)?;
+    let mut stream = Box::new(connector.connect(name, plain).await.map_err(DesktopError::Tls)?);
     let ids = handshake(&mut stream, client, confirm).await.map_err(|e| match e {
         HandshakeError::Io(e) => DesktopError::Closed(e),
         HandshakeError::Protocol(e) => e.into(),

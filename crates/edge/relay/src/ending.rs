@@ -100,7 +100,8 @@ pub(crate) async fn after(stream: &mut TlsStream<TcpStream>, said: bool, limits:
 
 /// Reads and throws away until the peer closes; false when it did not in time.
 pub(crate) async fn drain(tcp: &mut TcpStream, within: Duration) -> bool {
-    let mut sink = [0; 4096];
+    // not inside of the future, which whoever waits for a connection's end holds all along
+    let mut sink = vec![0; 4096];
     let closed = async { while matches!(tcp.read(&mut sink).await, Ok(n) if n > 0) {} };
     timeout(within, closed).await.is_ok()
 }

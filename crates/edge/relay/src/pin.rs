@@ -4,10 +4,12 @@
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+    },
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 #[derive(Debug)]
 struct Pinned {
@@ -20,9 +22,12 @@ struct Pinned {
 /// # Errors
 /// When the library cannot offer TLS 1.2 and 1.3, which it can.
 pub fn client_config(sha256: [u8; 32]) -> Result<ClientConfig, Error> {
-    let provider = aws_lc_rs::default_provider();
-    let verifier = Arc::new(Pinned { sha256, algorithms: provider.signature_verification_algorithms });
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+    // one for all: its lists are long
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+    let algorithms = PROVIDER.signature_verification_algorithms;
+    let verifier = Arc::new(Pinned { sha256, algorithms });
+    let mut config = ClientConfig::builder_with_provider(PROVIDER.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
