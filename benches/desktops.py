@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from figures import Result, Rounds, measure, median, spread
+from figures import Result, Rounds, disconnect_message, measure, median, spread
 from support import certificates
 from support.clients import FreeRdp, Rdesktop
-from support.management import DISCONNECTED, SESSION
+from support.management import DISCONNECTED
 from support.screen import Screen
 from support.server import Server, make_data_dir, remove
 
@@ -67,7 +67,8 @@ def disconnect_server(where: Path, rounds: Rounds) -> Iterator[Result]:
         with server.management() as management:
             session = management.session_of("alice")
         body = where / "disconnect.xml"
-        body.write_text(disconnect_message(server, session))
+        keys = {name: session[name] for name in ("VMHostName", "SessionId")}
+        body.write_text(disconnect_message(server.ready["wsman_https"], keys))
         at = ("--management", server.ready["wsman_https"], "--certificate", where / "certificate.pem")
         said = ("--credentials", where / "credentials", "--body", body)
         ran = measure("rdp-disconnect", server.rdp, *as_alice(where), "--count", count, *at, *said)
@@ -75,21 +76,6 @@ def disconnect_server(where: Path, rounds: Rounds) -> Iterator[Result]:
     note = f"Disconnect over WS-Man, {count} times under heavy output of xrdp, with a client that closes once it is told; store on disk; "
     note += f"{spread(ms)}, p95 {ms[int(len(ms) * 0.95)]:.3g}; {ran['gone_at_the_answer']} of {count} had been told when the answer came"
     yield Result("disconnect-server-ms", median(ms), None, "ms", note)
-
-
-def disconnect_message(server: Server, session: dict) -> str:
-    keys = {"VMHostName": session["VMHostName"], "SessionId": session["SessionId"]}
-    listed = "".join(f'<w:Selector Name="{name}">{value}</w:Selector>' for name, value in keys.items())
-    return (
-        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
-        'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
-        'xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"><s:Header>'
-        f"<a:Action>{SESSION}/Disconnect</a:Action><a:To>{server.ready['wsman_https']}</a:To>"
-        f"<w:ResourceURI>{SESSION}</w:ResourceURI><a:MessageID>uuid:1</a:MessageID><a:ReplyTo><a:Address>"
-        "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
-        f'<w:SelectorSet>{listed}</w:SelectorSet></s:Header><s:Body><p:Disconnect_INPUT xmlns:p="{SESSION}"/>'
-        "</s:Body></s:Envelope>"
-    )
 
 
 def disconnect_client_gone(where: Path, rounds: Rounds) -> Iterator[Result]:

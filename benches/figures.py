@@ -13,6 +13,7 @@ from support import wait
 from support.paths import ROOT, TARGET
 from support.process import Process
 
+SESSION = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/rdms/Win32_VirtualDesktopSession"
 BENCH = TARGET / "release" / "openrdms-bench"
 
 
@@ -53,6 +54,24 @@ class Rounds:
 def measure(*arguments) -> dict:
     command = [str(BENCH), *map(str, arguments)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=900).stdout)
+
+
+def message(to: str, action: str, selectors: dict, body: str = "") -> str:
+    """A request about a session."""
+    listed = "".join(f'<w:Selector Name="{name}">{value}</w:Selector>' for name, value in selectors.items())
+    return (
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
+        'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
+        'xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"><s:Header>'
+        f"<a:Action>{action}</a:Action><a:To>{to}</a:To>"
+        f"<w:ResourceURI>{SESSION}</w:ResourceURI><a:MessageID>uuid:1</a:MessageID><a:ReplyTo><a:Address>"
+        "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
+        f"<w:SelectorSet>{listed}</w:SelectorSet></s:Header><s:Body>{body}</s:Body></s:Envelope>"
+    )
+
+
+def disconnect_message(to: str, keys: dict) -> str:
+    return message(to, f"{SESSION}/Disconnect", keys, f'<p:Disconnect_INPUT xmlns:p="{SESSION}"/>')
 
 
 def median(values: list[float]) -> float:

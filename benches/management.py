@@ -5,12 +5,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from figures import Result, Rounds, fill_in, free_port, measure, median, processor_time, resident, spread, wait_listening
+from figures import (
+    SESSION,
+    Result,
+    Rounds,
+    disconnect_message,
+    fill_in,
+    free_port,
+    measure,
+    median,
+    message,
+    processor_time,
+    resident,
+    spread,
+    wait_listening,
+)
 from support import certificates, process
 from support.paths import tool
 from support.server import Server, make_data_dir, remove
 
-SESSION = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/rdms/Win32_VirtualDesktopSession"
 SESSIONS = 10_000
 
 
@@ -63,19 +76,9 @@ class Management:
         pin = ("--certificate", self.where / "certificate.pem")
         return measure("repeat", f"{self.peer}/{name}", *pin, "--count", count)
 
-    def post(self, action: str, selectors: dict, body: str = "") -> Path:
-        """A file with a message."""
-        listed = "".join(f'<w:Selector Name="{name}">{value}</w:Selector>' for name, value in selectors.items())
+    def file(self, message: str) -> Path:
         path = self.where / "message.xml"
-        path.write_text(
-            '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
-            'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
-            'xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"><s:Header>'
-            f"<a:Action>{action}</a:Action><a:To>{self.server.ready['wsman_https']}</a:To>"
-            f"<w:ResourceURI>{SESSION}</w:ResourceURI><a:MessageID>uuid:1</a:MessageID><a:ReplyTo><a:Address>"
-            "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
-            f"<w:SelectorSet>{listed}</w:SelectorSet></s:Header><s:Body>{body}</s:Body></s:Envelope>"
-        )
+        path.write_text(message)
         return path
 
 
@@ -102,10 +105,10 @@ def enumerate_10k(bench: Management, rounds: Rounds) -> Iterator[Result]:
     yield Result("enumerate-10k-memory", most - idle, None, "MiB", note)
 
 
-def keyed(bench: Management, rounds: Rounds, name: str, message: Path, note: str) -> Iterator[Result]:
+def keyed(bench: Management, rounds: Rounds, name: str, request: Path, note: str) -> Iterator[Result]:
     ours, theirs = [], []
     for _ in range(rounds.count):
-        ran = bench.ours("repeat", "--body", message, "--count", 2000)
+        ran = bench.ours("repeat", "--body", request, "--count", 2000)
         ours.append(ran["p50"] * 1000)
         theirs.append(bench.theirs(ran["bytes"], 2000)["p50"] * 1000)
     note += f", kept-alive TLS connection, store in memory; {spread(ours)}; peer: nginx, a file of the same size"
@@ -116,11 +119,12 @@ KEYS = {"VMHostName": "farm-1", "SessionId": 77}
 
 
 def get_p50(bench: Management, rounds: Rounds) -> Iterator[Result]:
-    message = bench.post("http://schemas.xmlsoap.org/ws/2004/09/transfer/Get", KEYS)
-    yield from keyed(bench, rounds, "get-p50-ms", message, "Get by keys")
+    url = bench.server.ready["wsman_https"]
+    get = message(url, "http://schemas.xmlsoap.org/ws/2004/09/transfer/Get", KEYS)
+    yield from keyed(bench, rounds, "get-p50-ms", bench.file(get), "Get by keys")
 
 
 def invoke_p50(bench: Management, rounds: Rounds) -> Iterator[Result]:
-    body = f'<p:Disconnect_INPUT xmlns:p="{SESSION}"/>'
-    message = bench.post(f"{SESSION}/Disconnect", KEYS, body)
-    yield from keyed(bench, rounds, "invoke-p50-ms", message, "Disconnect of a lost session, with its audit record")
+    invoke = disconnect_message(bench.server.ready["wsman_https"], KEYS)
+    note = "Disconnect of a lost session, with its audit record"
+    yield from keyed(bench, rounds, "invoke-p50-ms", bench.file(invoke), note)
