@@ -1,14 +1,12 @@
 //! What limits ask for, rule by rule, and any way of looking at a session again and again.
-#![expect(clippy::unwrap_used, reason = "a failure here fails the test")]
+
+mod support;
 
 use openrdms_broker::limits::{Due, Warning, due};
-use openrdms_broker::session::reconnect::Reconnect;
 use openrdms_broker::session::{Cause, DetachReason, EndReason, LostReason};
-use openrdms_broker::{
-    CollectionAlias, ConnectionId, DesktopName, HostName, Limit, LimitAction, Limits, Session, SessionUid,
-    State, Timestamp, UserName,
-};
+use openrdms_broker::{ConnectionId, Limit, LimitAction, Limits, Session, State, Timestamp};
 use proptest::prelude::*;
+use support::session;
 use uuid::Uuid;
 
 const C: ConnectionId = ConnectionId(Uuid::from_u128(1));
@@ -17,24 +15,6 @@ const LIMITS: Limits =
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp(seconds * 1000)
-}
-
-fn session(state: State) -> Session {
-    Session {
-        uid: SessionUid(Uuid::from_u128(1)),
-        generation: 1,
-        session_id: 1,
-        host: HostName::new("host").unwrap(),
-        boot_id: "boot".into(),
-        desktop: DesktopName::new("pool-001").unwrap(),
-        collection: CollectionAlias::new("pool").unwrap(),
-        user: UserName::new("TEST", "alice").unwrap(),
-        created: at(0),
-        client: None,
-        last_input: None,
-        reconnect: Reconnect::Never,
-        state,
-    }
 }
 
 fn active(since: i64) -> Session {

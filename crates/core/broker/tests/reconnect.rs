@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here fails the test")]
 
+mod support;
+
 use openrdms_broker::session::reconnect::{Reconnect, With, after};
 use openrdms_broker::session::transition::{Denied, Event, apply};
 use openrdms_broker::session::{Cause, DetachReason, EndReason};
 use openrdms_broker::{
-    Arrival, ClientFacts, CollectionAlias, ConnectionId, Cookie, CookieProof, DesktopName, HostName, Limit,
-    Session, SessionUid, State, Timestamp, UserName,
+    Arrival, ClientFacts, ConnectionId, Cookie, CookieProof, Limit, Session, State, Timestamp,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -29,21 +30,8 @@ fn by(n: u8) -> Arrival {
 }
 
 fn session() -> Session {
-    Session {
-        uid: SessionUid(Uuid::from_u128(1)),
-        generation: 1,
-        session_id: ID,
-        host: HostName::new("host").unwrap(),
-        boot_id: "boot".into(),
-        desktop: DesktopName::new("pool-001").unwrap(),
-        collection: CollectionAlias::new("pool").unwrap(),
-        user: UserName::new("TEST", "alice").unwrap(),
-        created: Timestamp(0),
-        client: None,
-        last_input: None,
-        reconnect: Reconnect::Never,
-        state: State::Starting { since: Timestamp(0), attach: connection(1) },
-    }
+    let starting = State::Starting { since: Timestamp(0), attach: connection(1) };
+    Session { session_id: ID, ..support::session(starting) }
 }
 
 /// As the engine does it.

@@ -1,35 +1,17 @@
 //! What is read out of the rows of the store: changes of sessions, leases, changes of collections, times.
 
-#![expect(clippy::unwrap_used, reason = "a failure here fails the test")]
+mod support;
 
 use openrdms_broker::change::{Change, ChangeKind, Position, Span};
 use openrdms_broker::limits::LimitsChange;
-use openrdms_broker::session::reconnect::Reconnect;
 use openrdms_broker::session::{DetachReason, EndReason};
 use openrdms_broker::{
-    Collection, CollectionAlias, CollectionChange, DesktopName, HostName, Intake, KnownHost, KnownNode,
-    Lease, LimitAction, Limits, NodeId, Session, SessionUid, State, Timestamp, UserName,
+    Collection, CollectionAlias, CollectionChange, HostName, Intake, KnownHost, KnownNode, Lease,
+    LimitAction, Limits, NodeId, State, Timestamp,
 };
 use std::time::Duration;
+use support::session;
 use uuid::Uuid;
-
-fn session(state: State) -> Session {
-    Session {
-        uid: SessionUid(Uuid::from_u128(1)),
-        generation: 1,
-        session_id: 1,
-        host: HostName::new("host").unwrap(),
-        boot_id: "boot".into(),
-        desktop: DesktopName::new("pool-001").unwrap(),
-        collection: CollectionAlias::new("pool").unwrap(),
-        user: UserName::new("TEST", "alice").unwrap(),
-        created: Timestamp(0),
-        client: None,
-        last_input: None,
-        reconnect: Reconnect::Never,
-        state,
-    }
-}
 
 #[test]
 fn a_session_comes_into_the_list_changes_in_it_and_leaves_it() {
