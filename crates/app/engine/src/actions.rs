@@ -2,7 +2,6 @@
 
 use crate::{Engine, EngineError};
 use openrdms_broker::ports::Told;
-use openrdms_broker::ports::front::ConnectionEnd;
 use openrdms_broker::session::transition::{Denied, Event};
 use openrdms_broker::session::{Cause, LostReason, StateName};
 use openrdms_broker::{Session, SessionUid, State};
@@ -62,9 +61,8 @@ impl Engine {
     pub(crate) async fn detached(&self, session: &Session) -> Result<Option<Told>, EngineError> {
         let mut told = None;
         for leaving in self.inner.connections.leaving(session.uid, session.state.connection()) {
-            match tokio::time::timeout(DETACH_LIMIT, leaving.gone()).await {
-                Ok(Some(ConnectionEnd::Ordered(how))) => told = Some(how),
-                Ok(_) => {}
+            match tokio::time::timeout(DETACH_LIMIT, leaving.client_gone()).await {
+                Ok(how) => told = how.or(told),
                 Err(_) => return Err(EngineError::TimedOut("removing the client")),
             }
         }

@@ -1,7 +1,7 @@
 //! The connections of this node: who can be told to go, and when they have gone.
 
 use openrdms_broker::ports::KillSwitch;
-use openrdms_broker::ports::front::ConnectionEnd;
+use openrdms_broker::ports::front::{ConnectionEnd, Told};
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::{ConnectionId, SessionUid};
 use std::collections::HashMap;
@@ -19,23 +19,40 @@ struct Entry {
     /// The desktop is on its screen.
     active: bool,
     kill: KillSwitch,
-    end: watch::Sender<Option<ConnectionEnd>>,
+    gone: watch::Sender<Gone>,
+}
+
+/// How far a connection has gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    Not,
+    /// The client's leg is closed by order, the desktop's is closing.
+    Client(Told),
+    Both(ConnectionEnd),
 }
 
 /// Lets one wait until a connection's legs are closed.
-pub(crate) struct Leaving(watch::Receiver<Option<ConnectionEnd>>);
+pub(crate) struct Leaving(watch::Receiver<Gone>);
 
 impl Leaving {
     /// Resolves when both legs are closed. Cancel-safe.
-    pub(crate) async fn gone(mut self) -> Option<ConnectionEnd> {
+    pub(crate) async fn gone(mut self) {
         // an error means that the entry was dropped, which is as gone as can be
-        self.0.wait_for(Option::is_some).await.ok().and_then(|end| *end)
+        let _ = self.0.wait_for(|gone| matches!(gone, Gone::Both(_))).await;
+    }
+
+    /// Resolves when the client's leg is closed; how far telling it got, where it left by order. Cancel-safe.
+    pub(crate) async fn client_gone(mut self) -> Option<Told> {
+        match *self.0.wait_for(|gone| *gone != Gone::Not).await.ok()? {
+            Gone::Client(told) | Gone::Both(ConnectionEnd::Ordered(told)) => Some(told),
+            Gone::Not | Gone::Both(_) => None,
+        }
     }
 }
 
 impl Connections {
     pub(crate) fn enter(&self, connection: ConnectionId, kill: KillSwitch) {
-        let entry = Entry { session: None, active: false, kill, end: watch::Sender::new(None) };
+        let entry = Entry { session: None, active: false, kill, gone: watch::Sender::new(Gone::Not) };
         self.with(|live| live.insert(connection, entry));
     }
 
@@ -84,14 +101,23 @@ impl Connections {
         self.with(|live| {
             live.iter()
                 .filter(|(id, entry)| leaves(id, entry))
-                .map(|(_, entry)| Leaving(entry.end.subscribe()))
+                .map(|(_, entry)| Leaving(entry.gone.subscribe()))
                 .collect()
         })
     }
 
+    /// Says that the client has left by order. The connection has not: the desktop's leg is closing.
+    pub(crate) fn dismissed(&self, connection: ConnectionId, told: Told) {
+        self.with(|live| {
+            if let Some(entry) = live.get(&connection) {
+                entry.gone.send_replace(Gone::Client(told));
+            }
+        });
+    }
+
     pub(crate) fn leave(&self, connection: ConnectionId, end: ConnectionEnd) {
         if let Some(entry) = self.with(|live| live.remove(&connection)) {
-            entry.end.send_replace(Some(end));
+            entry.gone.send_replace(Gone::Both(end));
         }
     }
 

@@ -1,7 +1,7 @@
 //! One connection, as the relay reports on it.
 
 use crate::{Engine, EngineError, now};
-use openrdms_broker::ports::front::ConnectionEnd;
+use openrdms_broker::ports::front::{ConnectionEnd, Told};
 use openrdms_broker::ports::{Attached, Attachment, KillSwitch, Refusal, StoreError};
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::reconnect::With;
@@ -90,6 +90,10 @@ impl Attachment for Leg {
         if let Ok(mut inputs) = self.engine.inner.inputs.lock() {
             inputs.insert(session, Timestamp(now().0 - ago));
         }
+    }
+
+    fn dismissed(&mut self, told: Told) {
+        self.engine.inner.connections.dismissed(self.connection, told);
     }
 
     async fn closed(mut self: Box<Self>, end: ConnectionEnd) {

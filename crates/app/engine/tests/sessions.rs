@@ -7,6 +7,7 @@ use openrdms_broker::session::{DetachReason, EndReason, StateName};
 use openrdms_broker::{Limits, Route, State};
 use openrdms_engine::{EngineError, Expected};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use support::{World, until};
 
 #[tokio::test]
@@ -58,6 +59,25 @@ async fn an_unexpected_user_or_state_changes_nothing() {
     assert!(world.engine.logoff(client.session, &gone).await.is_err());
     assert_eq!(world.session(client.session).await.state.name(), StateName::Active);
     assert_eq!(client.kill.thrown(), None);
+}
+
+#[tokio::test]
+async fn disconnect_does_not_wait_for_the_desktops_leg_but_the_next_client_does() {
+    let world = World::new().await;
+    let mut first = world.active("alice").await;
+    let uid = first.session;
+    let none = Expected::default();
+    let (told, ()) = tokio::join!(world.engine.disconnect(uid, &none), async {
+        first.kill.wait().await;
+        first.admission.attachment.dismissed(Told::Told);
+    });
+    assert_eq!(told.unwrap(), Some(Told::Told));
+    assert_eq!(world.session(uid).await.state.name(), StateName::Disconnected);
+    let mut next = Box::pin(world.attach("alice"));
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut next).await;
+    assert!(early.is_err(), "the desktop would take it for a second client");
+    first.goes_away().await;
+    assert_eq!(next.await.unwrap().session, uid);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::{
     client_leg::{Client, ClientError, Comeback, Doorman},
+    config::Limits,
     desktop_leg::{self, DesktopError, DesktopLeg, Target},
     ending,
     order::Order,
@@ -11,10 +12,7 @@ use crate::{
 };
 use openrdms_broker::{
     ConnectionId, Cookie,
-    ports::{
-        Admission, AttachRequest, Attached, Attachment,
-        front::{ConnectionEnd, Told},
-    },
+    ports::{Admission, AttachRequest, Attached, Attachment, front::ConnectionEnd},
     session::DetachReason,
 };
 use openrdms_rdp::{
@@ -149,7 +147,7 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
     drop(accepted);
     let stop = pass(&mut pump, &mut order, &mut *attachment, connection, comeback, limits.activate).await;
     // what the end takes is not held while the connection lasts
-    let end = Box::pin(finish(pump, stop, early_flags, shared)).await;
+    let end = Box::pin(finish(pump, stop, early_flags, &mut *attachment, shared)).await;
     tracing::info!(%connection, %session, ?end, "a connection has ended");
     attachment.closed(end).await;
 }
@@ -225,7 +223,13 @@ fn fresh_cookie() -> Cookie {
 }
 
 /// Ends both legs.
-async fn finish(mut pump: BoundPump, stop: Stop, early_flags: u16, shared: &Shared) -> ConnectionEnd {
+async fn finish(
+    mut pump: BoundPump,
+    stop: Stop,
+    early_flags: u16,
+    attachment: &mut dyn Attachment,
+    shared: &Shared,
+) -> ConnectionEnd {
     let limits = &shared.config.limits;
     let info = match stop {
         Stop::ClientGone => {
@@ -248,16 +252,23 @@ async fn finish(mut pump: BoundPump, stop: Stop, early_flags: u16, shared: &Shar
         Stop::Unwanted(info) => Some(info),
         Stop::DesktopBroke => Some(ErrorInfo::DesktopFailed),
     };
-    let told = dismiss(&mut pump, early_flags, info, shared).await;
+    let said = say_last(&mut pump, early_flags, info, limits).await;
+    let Pump { client, desktop, .. } = &mut pump;
+    let client = async {
+        let told = ending::after(client, said, limits).await;
+        // whoever gave the order need not wait for the desktop's RDP server, which has its output to get over
+        attachment.dismissed(told);
+        told
+    };
+    let (told, ()) = tokio::join!(client, close_desktop(desktop));
     match stop {
         Stop::DesktopBroke => ConnectionEnd::DesktopFailed,
         _ => ConnectionEnd::Ordered(told),
     }
 }
 
-/// Tells the client and closes both legs.
-async fn dismiss(pump: &mut BoundPump, early_flags: u16, info: Option<ErrorInfo>, shared: &Shared) -> Told {
-    let limits = &shared.config.limits;
+/// Tells the client why it has to go, within the limit; whether that could be written.
+async fn say_last(pump: &mut BoundPump, early_flags: u16, info: Option<ErrorInfo>, limits: &Limits) -> bool {
     let last = if pump.client_had_any() {
         ending::farewell(early_flags, pump.share_id().unwrap_or(0), info)
     } else {
@@ -269,10 +280,7 @@ async fn dismiss(pump: &mut BoundPump, early_flags: u16, info: Option<ErrorInfo>
         pump.finish_client_frame().await?;
         ending::say(&mut pump.client, &last).await
     });
-    let said = matches!(said.await, Ok(Ok(())));
-    let Pump { client, desktop, .. } = pump;
-    let (told, ()) = tokio::join!(ending::after(client, said, limits), close_desktop(desktop));
-    told
+    matches!(said.await, Ok(Ok(())))
 }
 
 /// Closes the desktop leg and waits for the desktop's RDP server to notice: a new leg that is opened before that

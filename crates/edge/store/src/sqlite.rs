@@ -24,9 +24,9 @@ const FILE: &str = "openrdms.sqlite";
 const READERS: u32 = 4;
 /// How many rows a reader's thread may be ahead of who asked: a page that fits costs no turns between the two.
 const ROWS_AHEAD: usize = 256;
-/// Half a mebibyte, not two: enough for what look-ups come by again, and a list is read only once. The rest is in the
+/// A quarter of a mebibyte, not two: enough for what look-ups come by again, and a list is read only once. The rest is in the
 /// system's cache.
-const READER_CACHE: &str = "-512";
+const READER_CACHE: &str = "-256";
 /// How long the start waits for another process's lock (a backup, an administrator's shell).
 const BUSY_AT_START: Duration = Duration::from_secs(5);
 /// The same while the service runs. A write may wait for the one before it and then for its own turn, and a

@@ -81,6 +81,9 @@ pub trait Attachment: Send {
     /// The user gave input within the last `ago`. Called at most once a second.
     fn input(&mut self, ago: Duration);
 
+    /// The client was made to go and its leg is closed; the desktop's is closing still.
+    fn dismissed(&mut self, told: Told);
+
     /// The connection has ended and both legs are closed. Consumes the attachment.
     async fn closed(self: Box<Self>, end: ConnectionEnd);
 }

@@ -3,7 +3,8 @@
 use openrdms_broker::{
     ConnectionId, Cookie, Endpoint, SessionUid, UserName,
     ports::{
-        Admission, AttachRequest, Attached, Attachment, Front, KillSwitch, Refusal, front::ConnectionEnd,
+        Admission, AttachRequest, Attached, Attachment, Front, KillSwitch, Refusal, Told,
+        front::ConnectionEnd,
     },
 };
 use openrdms_relay::{
@@ -30,6 +31,7 @@ pub(crate) enum Seen {
     Attach(Box<AttachRequest>, KillSwitch),
     Activated(Cookie),
     Input,
+    Dismissed(Told),
     Closed(ConnectionEnd),
     /// The attachment was dropped without `closed`.
     Dropped,
@@ -97,6 +99,10 @@ impl Attachment for Probe {
 
     fn input(&mut self, _ago: Duration) {
         self.seen.try_send(Seen::Input).unwrap();
+    }
+
+    fn dismissed(&mut self, told: Told) {
+        self.seen.try_send(Seen::Dismissed(told)).unwrap();
     }
 
     async fn closed(mut self: Box<Self>, end: ConnectionEnd) {
@@ -212,11 +218,22 @@ impl Running {
         }
     }
 
+    /// Waits for the end of a client that was made to go.
+    pub(crate) async fn dismissed(&mut self) -> Told {
+        match self.next().await {
+            Seen::Dismissed(told) => told,
+            other => panic!("not dismissed: {other:?}"),
+        }
+    }
+
     /// Waits for the end of a connection.
     pub(crate) async fn closed(&mut self) -> ConnectionEnd {
-        match self.next().await {
-            Seen::Closed(end) => end,
-            other => panic!("not an end: {other:?}"),
+        loop {
+            match self.next().await {
+                Seen::Dismissed(_) => {}
+                Seen::Closed(end) => return end,
+                other => panic!("not an end: {other:?}"),
+            }
         }
     }
 }

@@ -197,7 +197,12 @@ async fn a_desktop_that_floods_a_client_that_reads_nothing_does_not_fill_our_mem
     loop {
         match relay.next().await {
             Seen::Closed(ConnectionEnd::ClientGone) => break,
-            Seen::Attach(..) | Seen::Activated(_) | Seen::Input | Seen::Closed(_) | Seen::Dropped => {}
+            Seen::Attach(..)
+            | Seen::Activated(_)
+            | Seen::Input
+            | Seen::Dismissed(_)
+            | Seen::Closed(_)
+            | Seen::Dropped => {}
         }
     }
 }

@@ -249,6 +249,23 @@ async fn a_desktop_that_stops_in_the_middle_of_a_frame_does_not_hold_up_an_order
 }
 
 #[tokio::test]
+async fn a_desktop_that_is_slow_to_close_does_not_hold_up_the_word_that_the_client_is_gone() {
+    let desktop = Desktop::new();
+    let mut relay = relay(&desktop).await;
+    let (mut client, mut far) = active(&mut relay, &desktop, &Client::default()).await;
+    let (_, kill) = relay.attached().await;
+    relay.activated().await;
+    kill.throw(DetachReason::Administrator);
+    rest(&mut client).await;
+    drop(client);
+    assert_eq!(relay.dismissed().await, Told::Told);
+    assert!(relay.seen.is_empty(), "the desktop's leg is open");
+    rest(&mut far).await;
+    drop(far);
+    assert_eq!(relay.closed().await, ConnectionEnd::Ordered(Told::Told));
+}
+
+#[tokio::test]
 async fn a_client_that_reads_nothing_does_not_hold_up_an_order() {
     let desktop = Desktop::new();
     let mut relay = relay(&desktop).await;
