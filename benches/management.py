@@ -1,6 +1,7 @@
 """Figures of the management interface, beside nginx serving files of the same size."""
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from support import certificates, process
 from support.paths import tool
 from support.server import Server, make_data_dir, remove
 
-SESSIONS = 10_000
+FEW, SESSIONS, MANY = 100, 10_000, 100_000
 
 
 class Management:
@@ -83,26 +84,34 @@ class Management:
 
 
 def enumerate_10k(bench: Management, rounds: Rounds) -> Iterator[Result]:
+    yield from enumerate_all(bench, rounds, "enumerate-10k", listings=5)
+
+
+def enumerate_100k(bench: Management, rounds: Rounds) -> Iterator[Result]:
+    yield from enumerate_all(bench, rounds, "enumerate-100k", listings=1)
+
+
+def enumerate_all(bench: Management, rounds: Rounds, name: str, listings: int) -> Iterator[Result]:
     pid = bench.server.process.pid
     idle, most = resident(pid), 0.0
     ours, theirs, first, spent = [], [], [], []
     for _ in range(rounds.count):
         before = processor_time(pid)
-        ran = bench.ours("enumerate", "--resource", SESSION, "--rounds", 5)
-        spent.append((processor_time(pid) - before) / 6)  # one round more, which warms up
+        ran = bench.ours("enumerate", "--resource", SESSION, "--rounds", listings)
+        spent.append((processor_time(pid) - before) / (listings + 1))  # one round more, which warms up
         assert ran["instances"] == bench.sessions, ran
         most = max(most, resident(pid))
         ours += [ran["instances"] / seconds for seconds in ran["seconds"]]
         first += ran["first_batch"]
         batches = max(1, round(ran["bytes"] / 500_000))
-        peer = bench.theirs(ran["bytes"] // batches, batches * 5)
-        theirs.append(ran["instances"] * 5 / peer["seconds"])
+        peer = bench.theirs(ran["bytes"] // batches, batches * listings)
+        theirs.append(ran["instances"] * listings / peer["seconds"])
     note = f"Win32_VirtualDesktopSession, MaxElements 1000, one TLS connection, {ran['bytes'] >> 10} KiB; {spread(ours)}; "
     note += f"first batch {median(first) * 1000:.3g} ms; "
     note += f"{median(spent) * 1000:.3g} ms of processor time a listing; peer: nginx, a file of the same size ({spread(theirs)})"
-    yield Result("enumerate-10k", median(ours), median(theirs), "instances/s", note)
+    yield Result(name, median(ours), median(theirs), "instances/s", note)
     note = f"resident memory beyond idle ({idle:.4g} MiB) while listing"
-    yield Result("enumerate-10k-memory", most - idle, None, "MiB", note)
+    yield Result(f"{name}-memory", most - idle, None, "MiB", note)
 
 
 def keyed(bench: Management, rounds: Rounds, name: str, request: Path, note: str) -> Iterator[Result]:
@@ -122,6 +131,19 @@ def get_p50(bench: Management, rounds: Rounds) -> Iterator[Result]:
     url = bench.server.ready["wsman_https"]
     get = message(url, "http://schemas.xmlsoap.org/ws/2004/09/transfer/Get", KEYS)
     yield from keyed(bench, rounds, "get-p50-ms", bench.file(get), "Get by keys")
+
+
+def get_100k(bench: Management, rounds: Rounds) -> Iterator[Result]:
+    """How much more a Get costs among many sessions than among few: both services stand side by side."""
+    action = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Get"
+    with tempfile.TemporaryDirectory(prefix="bench-") as where, Management(Path(where), FEW).running() as small:
+        many, few = [], []
+        for _ in range(rounds.count):
+            for side, took in ((bench, many), (small, few)):
+                body = side.file(message(side.server.ready["wsman_https"], action, KEYS))
+                took.append(side.ours("repeat", "--body", body, "--count", 2000)["p50"] * 1000)
+    note = f"Get by keys among {MANY:,} sessions ({spread(many)}); peer: the same among {FEW} ({spread(few)})"
+    yield Result("get-100k-ms", median(many), median(few), "ms", note)
 
 
 def invoke_p50(bench: Management, rounds: Rounds) -> Iterator[Result]:

@@ -44,6 +44,13 @@ WORLDS = [
             "invoke-p50-ms": management.invoke_p50,
         },
     ),
+    (
+        lambda where: management.Management(where, management.MANY).running(),
+        {
+            "enumerate-100k": management.enumerate_100k,
+            "get-100k-ms": management.get_100k,
+        },
+    ),
 ]
 
 

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use openrdms_broker::ports::{Host, HostError, LogonEnd, Prepared, StartDesktop, Store};
 use openrdms_broker::{
-    Account, CollectionAlias, Credentials, DesktopHandle, DesktopName, Endpoint, HostName, Limits, Role,
+    Account, Collection, CollectionAlias, Credentials, DesktopHandle, DesktopName, Endpoint, HostName, Role,
     Timestamp, UserName,
 };
 use openrdms_engine::{Engine, EngineConfig};
@@ -102,7 +102,9 @@ async fn engine(settings: &Settings, stop: &CancellationToken) -> Result<Engine>
         store.insert_account(&account, UIDS..=UIDS + settings.users).await?;
     }
     let alias = CollectionAlias::new("bench")?;
-    engine.create_collection(alias, "Bench".to_owned(), settings.users, None, Limits::default()).await?;
+    engine
+        .create_collection(Collection { size: settings.users, ..Collection::new(alias, Timestamp(0)) })
+        .await?;
     Ok(engine)
 }
 
