@@ -24,11 +24,17 @@ OTHERWISE = {
     "openrdms session logoff --state disconnected --in-state-for 2d --all -f": NOT_FOUND,  # none so old
     "openrdms session forget --host desk2 --state lost --all": NOT_FOUND,  # no such host
     "openrdms collection create pool1 --size 4": CONFLICT,  # it is there
+    "openrdms desktop assign own-001 alice": NOT_FOUND,  # no such desktop
+    "openrdms desktop unassign own-001": NOT_FOUND,
+    "openrdms job show 5b1f8c11-7b7c-4a51-9a39-2f3a5b1f8c11": NOT_FOUND,  # no such job
+    "openrdms job cancel 5b1f8c11-7b7c-4a51-9a39-2f3a5b1f8c11 --force": NOT_FOUND,
     "openrdms user add alice": CONFLICT,  # she is there
     "openrdms user add admin --role admin --password-stdin < password": CONFLICT,  # and so is he
     "openrdms user delete alice": CONFLICT,  # she has a session
     "openrdms context distrust desk.example.org:5986": NOT_FOUND,  # nothing was accepted
 }
+# What `job run` is given.
+JOB = """<ProvisioningJob xmlns="urn:openrdms:jobs:1" Collection="pool1"><AddDesktop Name="lab-1"/></ProvisioningJob>"""
 # The node of the examples.
 NODE = "7b7c2a0e-5a1f-4a51-9a39-2f3a5b1f8c11"
 # They do not end, need another machine's shell, or would write outside of the test; other tests have them.
@@ -59,6 +65,7 @@ class Person:
         (home / "bin/openrdms").symlink_to(Path(openrdms()).absolute())
         for name in ("password", "lab.secret"):
             (home / name).write_text("correct horse\n")
+        (home / "job.xml").write_text(JOB)
         self.environment = {
             "HOME": str(home),
             "XDG_CONFIG_HOME": "",
@@ -134,7 +141,7 @@ def examples() -> list[tuple[str, str]]:
         wide = {**os.environ, "COLUMNS": "200"}
         text = subprocess.run(words, env=wide, capture_output=True, text=True, check=True, timeout=20).stdout
         _, _, commands = text.partition("\nCommands:\n")
-        inner = re.findall(r"^  ([a-z]+) ", commands.partition("\n\n")[0], re.MULTILINE)
+        inner = re.findall(r"^  ([a-z-]+) ", commands.partition("\n\n")[0], re.MULTILINE)
         if inner:
             return [found for name in inner for found in look([*path, name])]
         _, _, lines = text.partition("\nExamples:\n")

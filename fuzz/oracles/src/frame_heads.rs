@@ -1,9 +1,11 @@
 //! Heads of frames in passing: how long a frame is, what it is, and the channel ids in it.
 
+mod clients;
+
 use openrdms_rdp::frame::MAX_HEADER;
 use openrdms_rdp::mcs::{SEND_DATA_INDICATION, SEND_DATA_REQUEST};
 use openrdms_rdp::server::{ErrorInfo, auto_reconnect_cookie, set_error_info};
-use openrdms_rdp::{ChannelIds, ChannelMap, frame_len, watch};
+use openrdms_rdp::{ChannelIds, ChannelMap, DesktopFault, Guard, Harmless, frame_len, watch};
 use std::collections::BTreeSet;
 
 /// A length never changes once it is known; what is noticed does not hang on bytes behind the head; ids are rewritten in
@@ -20,6 +22,7 @@ pub fn frame_heads(bytes: &[u8]) -> bool {
 
     let length = is_length(frame);
     is_noticed(frame, client.io);
+    is_guarded(frame, client.io);
     if let Some(map) = ChannelMap::new(&client, &desktop) {
         is_mapped(&map, &client, &desktop);
         is_rewritten(frame, &map, &client, &desktop);
@@ -57,6 +60,34 @@ fn is_noticed(frame: &[u8], io: u16) {
     for ours in [&set_error_info(share, ErrorInfo::TakenOver)[..], &cookie] {
         assert_eq!(frame_len(ours), Ok(Some(ours.len())));
         assert!(watch::demand_active(ours, io).is_none() && !watch::font_map(ours, io));
+    }
+}
+
+/// That a head tells what all of the frame does, where it tells anything, and that no client is sent elsewhere by what
+/// goes on.
+fn is_guarded(bytes: &[u8], io: u16) {
+    let Ok(Some(length)) = frame_len(bytes) else { return };
+    let Some(frame) = bytes.get(..length) else { return };
+    let licence = openrdms_rdp::server::license_valid_client();
+    for licensed in [false, true] {
+        let guard = || {
+            let mut guard = Guard::new(io);
+            if licensed {
+                assert_eq!(guard.check(&licence, licence.len(), |id| id), Ok(Harmless::Whole));
+            }
+            guard
+        };
+        let whole = guard().check(frame, length, |id| id);
+        let head = guard().check(&frame[..length.min(watch::HEAD)], length, |id| id);
+        assert!(head == whole || head == Ok(Harmless::Unknown), "{head:?}, then {whole:?}");
+        assert!(head != Ok(Harmless::Unknown) || length < 17 * 1024, "it fits into a buffer");
+        match whole {
+            Ok(Harmless::Whole) => assert!(!clients::are_sent_elsewhere(frame, licensed, io), "{frame:02x?}"),
+            Ok(Harmless::Unknown) => panic!("all of it is there"),
+            Err(DesktopFault::Frame(_)) => panic!("it is a frame"),
+            Err(DesktopFault::Redirection | DesktopFault::Ambiguous) => {}
+            Err(DesktopFault::Unlicensed) => assert!(!licensed),
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 //! The first two bytes of an input cut the rest into pieces: how long each is, and how much fits the pipe.
 
 mod replies;
-mod stub;
+pub(crate) mod stub;
 
 use crate::run;
 use openrdms_management::{Config, Server};
-use replies::Reply;
+pub(crate) use replies::{Replies, Reply};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,23 +27,29 @@ pub fn http(bytes: &[u8]) -> bool {
     let (whole, calls) = exchange(rest, rest.len().max(1), 1 << 20);
     let (cut, calls_cut) = exchange(rest, usize::from(*piece) + 1, 64 * (usize::from(*pipe) + 1));
 
-    assert!(same(&whole, &cut) || same(&cut, &whole), "{whole:?}\nis, when it comes in pieces,\n{cut:?}");
+    let (all, some) = (&whole.whole, &cut.whole);
+    assert!(same(all, some) || same(some, all), "{whole:?}\nis, when it comes in pieces,\n{cut:?}");
+    // hyper hangs up on what is no request, and on a body that is not read because the request is refused: what the client
+    // has not had by then goes only as far as the pipe takes it at once
+    let hangs_up = all.last().is_some_and(|reply| matches!(reply.status, 400..=499));
+    assert!(!whole.cut && (!cut.cut || hangs_up), "replies are whole: {whole:?}\n{cut:?}");
     let proof = rest.windows(PROOF.len()).any(|part| part == PROOF.as_bytes());
     assert!(proof || calls + calls_cut == 0, "something was done for nobody");
-    whole.iter().any(|reply| matches!(reply.status, 200 | 401 | 500))
+    all.iter().any(|reply| matches!(reply.status, 200 | 201 | 204 | 401 | 500))
 }
 
 /// What the server answers to these bytes in such pieces, and how often its service was called.
-fn exchange(bytes: &[u8], piece: usize, pipe: usize) -> (Vec<Reply>, usize) {
+pub(crate) fn exchange(bytes: &[u8], piece: usize, pipe: usize) -> (Replies, usize) {
     let stub = Arc::new(Stub { calls: AtomicUsize::new(0) });
     let config = Config { max_envelope: 64 * 1024, max_request: 16 * 1024, ..Config::default() };
-    let reply_max = config.max_envelope + 1024;
+    // the OpenAPI document is as long as the classes are many
+    let reply_max = config.max_envelope.max(1 << 20) + 1024;
     let server = Server::new(stub.clone(), Arc::new(People), config);
     let heard = RefCell::new(Vec::new());
     run(async {
         let (ours, theirs) = duplex(pipe);
         let (mut hear, mut speak) = split(ours);
-        let serve = server.serve_stream(theirs, "wsman fuzz", CancellationToken::new());
+        let serve = server.serve_stream(theirs, "fuzz", CancellationToken::new());
         let speak = async {
             for piece in bytes.chunks(piece) {
                 // a server that has said its last hangs up
@@ -72,8 +78,9 @@ fn exchange(bytes: &[u8], piece: usize, pipe: usize) -> (Vec<Reply>, usize) {
         server.methods_ended().await;
         server.subscriptions_ended().await;
     });
-    let replies = replies::read(&heard.borrow(), reply_max);
-    let last = replies.iter().filter(|reply| reply.status >= 200).count();
+    let heads = bytes.windows(4).any(|part| part.eq_ignore_ascii_case(b"HEAD"));
+    let replies = replies::read(&heard.borrow(), reply_max, heads);
+    let last = replies.whole.iter().filter(|reply| reply.status >= 200).count();
     assert!(last <= bytes.len() / REQUEST_LEAST + 1, "{last} replies to {} bytes", bytes.len());
     (replies, stub.calls.load(Ordering::Relaxed))
 }

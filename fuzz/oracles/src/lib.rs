@@ -16,11 +16,14 @@ mod envelope;
 mod eventing;
 mod frame_heads;
 mod http;
+mod job;
+mod json;
 mod mof;
 mod negotiation;
 mod object_path;
 mod pump;
 mod query;
+mod sddl;
 mod soap;
 mod supervisor;
 mod wire;
@@ -37,11 +40,14 @@ pub use desktop_replies::desktop_replies;
 pub use eventing::eventing;
 pub use frame_heads::frame_heads;
 pub use http::http;
+pub use job::job;
+pub use json::json;
 pub use mof::mof;
 pub use negotiation::negotiation;
 pub use object_path::object_path;
 pub use pump::pump;
 pub use query::{cql, wql};
+pub use sddl::sddl;
 pub use soap::soap;
 pub use supervisor::supervisor;
 
@@ -49,7 +55,7 @@ pub use supervisor::supervisor;
 pub type Oracle = fn(&[u8]) -> bool;
 
 /// All oracles, by the names of their fuzz targets.
-pub const ALL: [(&str, Oracle); 19] = [
+pub const ALL: [(&str, Oracle); 22] = [
     ("answer", answer),
     ("cim_xml", cim_xml),
     ("client_info", client_info),
@@ -62,10 +68,13 @@ pub const ALL: [(&str, Oracle); 19] = [
     ("eventing", eventing),
     ("frame_heads", frame_heads),
     ("http", http),
+    ("job", job),
+    ("json", json),
     ("mof", mof),
     ("negotiation", negotiation),
     ("object_path", object_path),
     ("pump", pump),
+    ("sddl", sddl),
     ("soap", soap),
     ("supervisor", supervisor),
     ("wql", wql),

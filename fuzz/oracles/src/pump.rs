@@ -4,6 +4,7 @@
 //! whether the client is spoken to, and when an order to end comes. What has to come out is told by [`model`], which
 //! sees each stream whole; so any two ways to cut the same streams give the same.
 
+mod guarded;
 mod leg;
 mod model;
 
@@ -80,7 +81,7 @@ fn map(choice: u8) -> Option<ChannelMap> {
 }
 
 /// However the streams are cut: what comes out is what the model says, and so is what is noticed; the client is spoken to
-/// between frames only, and can be brought to the end of a frame at any moment.
+/// between frames only, and can be brought to the end of a frame at any moment; nothing of what it must not see comes out.
 pub fn pump(bytes: &[u8]) -> bool {
     let Some(plan) = Plan::read(bytes) else { return false };
     let up = Model::up(&plan.up, plan.map.as_ref(), IO);
@@ -127,7 +128,7 @@ pub fn pump(bytes: &[u8]) -> bool {
             );
         }
         End::Stopped(Event::ClientBroke(error)) => {
-            assert_eq!(Some(error), up.broken);
+            assert_eq!(Some(error.into()), up.broken);
             assert!(seen_up, "{noticed:?}");
             to_boundary(pump, &turns, &plan, &down);
         }

@@ -98,7 +98,7 @@ impl Engine {
     /// Shows a message on the desktop's screen. Returns when its window is mapped and drawn.
     ///
     /// # Errors
-    /// `Denied` while the session is starting, logging off or lost; `Invalid` over the limits of 256
+    /// `Denied` while the session is starting, logging off or lost; `Paused` while its desktop is; `Invalid` over the limits of 256
     /// characters of title and 4,096 of text; what the host says otherwise.
     pub async fn message(
         &self,
@@ -124,6 +124,9 @@ impl Engine {
         }
         let desktop = self.desktop_of(&session).await?;
         let handle = desktop.handle.ok_or(EngineError::EndedMeanwhile)?;
+        if desktop.paused {
+            return Err(EngineError::Paused);
+        }
         let shown = self.inner.host.message(&session.desktop, &handle, title, text);
         match tokio::time::timeout(self.inner.config.method_limit, shown).await {
             Ok(shown) => Ok(shown?),

@@ -8,8 +8,8 @@ use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::{Denied, Event};
 use openrdms_broker::{
-    Account, Arrival, AuditRecord, Collection, ConnectionId, Intake, OperatorEvent, Outcome, Route, Session,
-    SessionUid, State,
+    Account, Arrival, AuditRecord, Collection, CollectionKind, ConnectionId, Desktop, Intake, OperatorEvent,
+    Outcome, Route, Session, SessionUid, State, UserName,
 };
 use uuid::Uuid;
 
@@ -161,22 +161,7 @@ impl Engine {
         if self.inner.store.node(node).await?.is_some_and(|node| node.intake == Intake::Drained) {
             return Err(Failed { refusal: Refusal::NoneFree, why: format!("node {node} is drained") });
         }
-        let free = self.inner.store.free_desktops(&collection.alias, host, now(), CANDIDATES).await?;
-        if free.is_empty() {
-            let known = self.inner.store.host(host.as_str()).await?;
-            let (refusal, why) = match known {
-                Some(known) if known.intake == Intake::Drained => {
-                    (Refusal::NoneFree, format!("host {host} is drained"))
-                }
-                Some(known) if known.is_up(now()) => {
-                    (Refusal::NoneFree, format!("every desktop on host {host} is taken"))
-                }
-                // the store was away for longer than the lease, and is back just now: it is ours to renew
-                Some(_) | None if self.renew_lease().await.is_ok() => return Ok(None),
-                Some(_) | None => (Refusal::Unavailable, format!("nobody has the lease of host {host} now")),
-            };
-            return Err(Failed { refusal, why });
-        }
+        let Some(free) = self.free_for(collection, &request.user).await? else { return Ok(None) };
         for desktop in free {
             let uid = SessionUid(Uuid::now_v7());
             leg.bind(uid);
@@ -207,6 +192,63 @@ impl Engine {
         Ok(None)
     }
 
+    /// Desktops that a session of the user's may begin in. `None`: the world moved; look again.
+    async fn free_for(
+        &self,
+        collection: &Collection,
+        user: &UserName,
+    ) -> Result<Option<Vec<Desktop>>, Failed> {
+        let (store, host) = (&self.inner.store, self.inner.host.name());
+        let own = match collection.kind {
+            CollectionKind::Pooled => None,
+            CollectionKind::ManualPersonal | CollectionKind::AutomaticPersonal => {
+                store.assignment_of_user(&collection.alias, user).await?
+            }
+        };
+        if own.is_none() && collection.kind == CollectionKind::ManualPersonal {
+            let why = format!("no desktop of collection {} is assigned to {user}", collection.alias);
+            return Err(Failed { refusal: Refusal::NoneFree, why });
+        }
+        let owner = own.is_some().then_some(user);
+        let free = store.free_desktops(&collection.alias, host, owner, now(), CANDIDATES).await?;
+        if !free.is_empty() {
+            if own.is_none() && collection.kind == CollectionKind::AutomaticPersonal {
+                return self.assign_one_of(free, user).await.map(|()| None);
+            }
+            return Ok(Some(free));
+        }
+        let known = store.host(host.as_str()).await?;
+        let (refusal, why) = match (known, own) {
+            (Some(known), _) if known.intake == Intake::Drained => {
+                (Refusal::NoneFree, format!("host {host} is drained"))
+            }
+            (Some(known), Some(own)) if known.is_up(now()) => (
+                Refusal::NoneFree,
+                format!("the user's desktop {} cannot be used on host {host}", own.desktop),
+            ),
+            (Some(known), None) if known.is_up(now()) => {
+                (Refusal::NoneFree, format!("every desktop on host {host} is taken"))
+            }
+            // the store was away for longer than the lease, and is back just now: it is ours to renew
+            (Some(_) | None, _) if self.renew_lease().await.is_ok() => return Ok(None),
+            (Some(_) | None, _) => (Refusal::Unavailable, format!("nobody has the lease of host {host} now")),
+        };
+        Err(Failed { refusal, why })
+    }
+
+    /// Makes the user the owner of the first of these that is still nobody's.
+    async fn assign_one_of(&self, free: Vec<Desktop>, user: &UserName) -> Result<(), Failed> {
+        for desktop in free {
+            match self.insert_assignment(desktop.collection, desktop.name, user).await {
+                Err(EngineError::Store(StoreError::Conflict(Existing::AssignmentOfDesktop))) => {}
+                // another logon of theirs was faster
+                Ok(()) | Err(EngineError::Store(StoreError::Conflict(Existing::AssignmentOfUser))) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Inserts a session, also if the client leaves meanwhile, and then says that it left: the row would wait for
     /// it otherwise.
     async fn insert_session(&self, new: NewSession, connection: ConnectionId) -> Result<Session, StoreError> {
@@ -228,6 +270,8 @@ impl Engine {
         account: &Account,
         request: &AttachRequest,
     ) -> Result<Option<Bound>, Failed> {
+        // first: a frozen desktop closes no leg
+        self.run_on(&session.desktop).await?;
         for old in self.inner.connections.leaving(session.uid, Some(request.connection)) {
             old.gone().await;
         }

@@ -3,10 +3,10 @@
 use crate::{Engine, EngineError, now};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use openrdms_broker::ports::{Existing, StoreError};
-use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, Limits, UserName};
+use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, UserName};
 
 /// The most desktops that one collection may hold.
-const MAX_SIZE: u32 = 1000;
+pub(crate) const MAX_SIZE: u32 = 1000;
 /// How many desktops are prepared at once.
 const PREPARED_AT_ONCE: usize = 4;
 
@@ -14,45 +14,84 @@ const PREPARED_AT_ONCE: usize = 4;
 const LONGEST_NAME: usize = 256;
 
 impl Engine {
-    /// Makes a collection and prepares its desktops, `ALIAS-001` and on.
+    /// Makes a collection and prepares its desktops, `ALIAS-001` and on; when it was made is now.
     ///
     /// # Errors
-    /// `Invalid` for a size outside 1 to 1,000 or unknown users; `Store(Conflict)` where the alias is taken.
-    pub async fn create_collection(
-        &self,
-        alias: CollectionAlias,
-        display_name: String,
-        size: u32,
-        users: Option<Vec<UserName>>,
-        limits: Limits,
-    ) -> Result<(), EngineError> {
-        if !(1..=MAX_SIZE).contains(&size) {
+    /// `Invalid` for a size above 1,000 or unknown users; `Store(Conflict)` where the alias is taken.
+    pub async fn create_collection(&self, collection: Collection) -> Result<(), EngineError> {
+        let collection = Collection { created: now(), ..collection };
+        if collection.size > MAX_SIZE {
             return Err(EngineError::Invalid(format!(
-                "a collection holds 1 to {MAX_SIZE} desktops, not {size}"
+                "a collection holds {MAX_SIZE} desktops at most, not {}",
+                collection.size
             )));
         }
-        check_display_name(&display_name)?;
-        for user in users.iter().flatten() {
-            if self.inner.store.account(user).await?.is_none() {
-                return Err(EngineError::Invalid(format!("there is no account {user}: add it first")));
-            }
+        check_display_name(&collection.display_name)?;
+        for user in collection.users.iter().flatten() {
+            self.known(user).await?;
         }
-        if self.inner.store.collection(alias.as_str()).await?.is_some() {
+        if self.inner.store.collection(collection.alias.as_str()).await?.is_some() {
             return Err(StoreError::Conflict(Existing::Collection).into());
         }
-        let desktops: Vec<Desktop> = stream::iter(1..=size)
-            .map(|number| self.prepare_desktop(&alias, number))
+        let desktops: Vec<Desktop> = stream::iter(1..=collection.size)
+            .map(|number| self.numbered_desktop(&collection.alias, number))
             .buffered(PREPARED_AT_ONCE)
             .try_collect()
             .await?;
-        let collection = Collection { alias, display_name, size, users, limits, created: now() };
         self.inner.store.insert_collection(&collection, &desktops).await?;
         Ok(())
     }
 
-    async fn prepare_desktop(&self, alias: &CollectionAlias, number: u32) -> Result<Desktop, EngineError> {
+    /// Adds a desktop of that name to a collection.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` where the collection is full; `Store(Conflict)` where there is such a desktop, in whichever
+    /// collection.
+    pub async fn add_desktop(&self, alias: &str, name: DesktopName) -> Result<(), EngineError> {
+        let collection =
+            self.inner.store.collection(alias).await?.ok_or(EngineError::NotFound("collection"))?;
+        if collection.size >= MAX_SIZE {
+            return Err(EngineError::Invalid(format!("a collection holds {MAX_SIZE} desktops at most")));
+        }
+        if self.inner.store.desktop(&name).await?.is_some() {
+            return Err(StoreError::Conflict(Existing::Desktop).into());
+        }
+        let desktop = self.prepare_desktop(&collection.alias, name).await?;
+        Ok(self.inner.store.insert_desktop(&desktop).await?)
+    }
+
+    /// Takes a desktop out of a collection and forgets it; homes are kept.
+    ///
+    /// # Errors
+    /// `NotFound` where it is not in that collection; `Store(Conflict)` while a session lives in it.
+    pub async fn remove_desktop(&self, alias: &str, name: &DesktopName) -> Result<(), EngineError> {
+        let desktop = self.inner.store.desktop(name).await?.ok_or(EngineError::NotFound("desktop"))?;
+        if !desktop.collection.as_str().eq_ignore_ascii_case(alias) {
+            return Err(EngineError::NotFound("desktop in this collection"));
+        }
+        self.inner.store.delete_desktop(&desktop.name).await?;
+        self.forget_files(&desktop.name).await;
+        Ok(())
+    }
+
+    pub(crate) async fn known(&self, user: &UserName) -> Result<(), EngineError> {
+        match self.inner.store.account(user).await? {
+            Some(_) => Ok(()),
+            None => Err(EngineError::Invalid(format!("there is no account {user}: add it first"))),
+        }
+    }
+
+    async fn numbered_desktop(&self, alias: &CollectionAlias, number: u32) -> Result<Desktop, EngineError> {
         let name = DesktopName::new(&format!("{alias}-{number:03}"))
             .map_err(|error| EngineError::Invalid(error.to_string()))?;
+        self.prepare_desktop(alias, name).await
+    }
+
+    async fn prepare_desktop(
+        &self,
+        alias: &CollectionAlias,
+        name: DesktopName,
+    ) -> Result<Desktop, EngineError> {
         let prepared = self.inner.host.prepare(&name).await?;
         Ok(Desktop {
             name,
@@ -60,6 +99,7 @@ impl Engine {
             host: self.inner.host.name().clone(),
             certificate_sha256: prepared.certificate_sha256,
             handle: None,
+            paused: false,
         })
     }
 
@@ -73,12 +113,16 @@ impl Engine {
         let desktops = self.inner.store.desktops(Some(&collection.alias), None, MAX_SIZE).await?.rows;
         self.inner.store.delete_collection(&collection.alias).await?;
         for desktop in desktops {
-            // the rows are gone: what is left on disk is told, and does not fail the deletion
-            if let Err(error) = self.inner.host.remove(&desktop.name).await {
-                tracing::warn!(desktop = %desktop.name, %error, "a deleted desktop left files behind");
-            }
+            self.forget_files(&desktop.name).await;
         }
         Ok(())
+    }
+
+    /// The row is gone: what is left on disk is told, and does not fail the deletion.
+    async fn forget_files(&self, desktop: &DesktopName) {
+        if let Err(error) = self.inner.host.remove(desktop).await {
+            tracing::warn!(%desktop, %error, "a deleted desktop left files behind");
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Starting desktops, once each, and watching them until they end.
 
 use crate::{Engine, EngineError};
-use openrdms_broker::ports::{LogonEnd, StartDesktop, StoreError};
+use openrdms_broker::ports::{Home, LogonEnd, StartDesktop, StoreError};
 use openrdms_broker::session::EndReason;
-use openrdms_broker::{Desktop, DesktopHandle, DesktopName, Session, SessionUid, State};
+use openrdms_broker::{CollectionAlias, Desktop, DesktopHandle, DesktopName, Session, SessionUid, State};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -110,6 +110,7 @@ impl Engine {
             user: session.user.clone(),
             uid,
             size,
+            home: self.home_in(&session.collection).await?,
         };
         let error = match self.inner.host.start(start).await {
             Ok(handle) => match self.keep_handle(session, &handle).await {
@@ -126,6 +127,13 @@ impl Engine {
         let ended = || self.logon_ended(session, reason.clone());
         self.until_stored("a start that failed", ended).await.ok();
         Err(error)
+    }
+
+    /// What becomes of what a user writes in a collection's desktops.
+    async fn home_in(&self, collection: &CollectionAlias) -> Result<Home, EngineError> {
+        let collection = self.inner.store.collection(collection.as_str()).await?;
+        let collection = collection.ok_or(EngineError::NotFound("collection"))?;
+        Ok(if collection.rollback && collection.user_disk.is_none() { Home::Fresh } else { Home::Kept })
     }
 
     /// Writes down where a desktop runs. While the store is away the start stays in flight, so that nobody takes

@@ -174,7 +174,11 @@ impl Engine {
         outcome
     }
 
-    async fn end_orphan(&self, desktop: &Desktop, handle: &DesktopHandle) -> Result<(), EngineError> {
+    pub(crate) async fn end_orphan(
+        &self,
+        desktop: &Desktop,
+        handle: &DesktopHandle,
+    ) -> Result<(), EngineError> {
         tracing::warn!(desktop = %desktop.name, pid = handle.pid, "a desktop without a session is ended");
         self.inner.host.logoff(&desktop.name, handle, self.inner.config.logoff_grace).await?;
         Ok(self.inner.store.clear_desktop_handle(&desktop.name, handle).await?)

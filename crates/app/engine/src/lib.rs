@@ -14,6 +14,7 @@
 //! ```
 
 mod actions;
+mod assignments;
 mod attach;
 mod audit;
 mod collections;
@@ -21,14 +22,18 @@ mod connections;
 mod desktops;
 mod drive;
 mod error;
+mod jobs;
 mod lease;
 mod leg;
 mod limits;
+mod power;
 mod recover;
 
 pub use actions::Expected;
 pub use error::EngineError;
+pub use jobs::{JobFilter, Told};
 pub use limits::Warned;
+pub use power::{Power, PowerState};
 
 use connections::Connections;
 use desktops::Starts;
@@ -84,6 +89,8 @@ struct Inner {
     config: EngineConfig,
     connections: Connections,
     starts: Starts,
+    turns: power::Turns,
+    jobs: jobs::Jobs,
     inputs: Mutex<HashMap<SessionUid, Timestamp>>,
     /// Counts committed changes of sessions, so that waiting is on a condition.
     commits: watch::Sender<u64>,
@@ -107,6 +114,8 @@ impl Engine {
                 config,
                 connections: Connections::default(),
                 starts: Starts::default(),
+                turns: power::Turns::default(),
+                jobs: jobs::Jobs::default(),
                 inputs: Mutex::default(),
                 commits: watch::Sender::new(0),
                 events: broadcast::Sender::new(EVENTS_KEPT),

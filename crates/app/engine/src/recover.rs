@@ -63,6 +63,7 @@ impl Engine {
                 self.drive(session.uid, &Event::NodeRestarted).await?;
             }
             if !self.inner.starts.watched(&session.desktop) {
+                self.freeze_again(session, &handle).await?;
                 self.watch_desktop(session.clone(), handle);
             }
             return Ok(true);

@@ -9,8 +9,8 @@ use openrdms_broker::ports::{Host as _, Refusal, Store};
 use openrdms_broker::session::transition::Denied;
 use openrdms_broker::session::{DetachReason, EndReason, LostReason, StateName};
 use openrdms_broker::{
-    Collection, CollectionAlias, Desktop, DesktopName, Intake, Limits, NodeId, Route, Session, SessionUid,
-    State, Timestamp,
+    Collection, CollectionAlias, Desktop, DesktopName, Intake, NodeId, Route, Session, SessionUid, State,
+    Timestamp,
 };
 use openrdms_engine::{Engine, EngineConfig, EngineError, Expected};
 use openrdms_store::SqliteStore;
@@ -100,15 +100,9 @@ impl Farm {
             host: node.host.name().clone(),
             certificate_sha256: [7; 32],
             handle: None,
+            paused: false,
         });
-        let collection = Collection {
-            alias,
-            display_name: "Pool".into(),
-            size: 2,
-            users: None,
-            limits: Limits::default(),
-            created: Timestamp(0),
-        };
+        let collection = Collection { size: 2, ..Collection::new(alias, Timestamp(0)) };
         store.insert_collection(&collection, &desktops).await.unwrap();
         Self { dir, one, two }
     }

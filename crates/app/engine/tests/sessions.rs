@@ -4,7 +4,7 @@ mod support;
 
 use openrdms_broker::ports::{LogonEnd, Refusal, SessionFilter, Told};
 use openrdms_broker::session::{DetachReason, EndReason, StateName};
-use openrdms_broker::{Limits, Route, State};
+use openrdms_broker::{Collection, Route, State, Timestamp};
 use openrdms_engine::{EngineError, Expected};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -175,7 +175,11 @@ async fn refusals_say_why() {
     let alias = openrdms_broker::CollectionAlias::new("staff").unwrap();
     world
         .engine
-        .create_collection(alias, "Staff".into(), 1, Some(vec![support::user("bob")]), Limits::default())
+        .create_collection(Collection {
+            size: 1,
+            users: Some(vec![support::user("bob")]),
+            ..Collection::new(alias, Timestamp(0))
+        })
         .await
         .unwrap();
     let collection = |alias: &str| Route::Collection(alias.to_owned());

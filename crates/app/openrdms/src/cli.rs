@@ -1,19 +1,24 @@
 //! The command line: a WS-Management client of the service, through its Unix socket on the same machine and
 //! through HTTPS from elsewhere.
 
+mod app;
 pub(crate) mod args;
+mod assignment;
 mod audit;
 mod cim;
 mod collection;
 mod context;
+mod deployment;
 mod desktop;
 mod failure;
 mod host;
+mod job;
 pub(crate) mod manual;
 mod node;
 mod output;
 mod remote;
 mod session;
+mod setting;
 mod user;
 mod watch;
 
@@ -37,6 +42,12 @@ pub(crate) async fn run(cli: &Cli, config: &Config) -> Result<(), Failure> {
         Command::Session(command) => session::run(command, &remote()?, &output).await,
         Command::Collection(command) => collection::run(command, &remote()?, &output).await,
         Command::Desktop(command) => desktop::run(command, &remote()?, &output).await,
+        Command::Assignment(command) => assignment::run(command, &remote()?, &output).await,
+        Command::App(command) => app::run(command, &remote()?, &output).await,
+        Command::Setting(command) => setting::run(command, &remote()?, &output).await,
+        Command::Job(command) => job::run(command, &remote()?, &output).await,
+        Command::Export => deployment::export(&remote()?).await,
+        Command::Import(args) => deployment::import(args, &remote()?, &output).await,
         Command::Host(command) => host::run(command, &remote()?, &output).await,
         Command::Node(command) => node::run(command, &remote()?, &output).await,
         Command::User(command) => user::run(command, &remote()?, &output).await,

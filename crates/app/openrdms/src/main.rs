@@ -54,6 +54,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Session(_)
         | Command::Collection(_)
         | Command::Desktop(_)
+        | Command::Assignment(_)
+        | Command::App(_)
+        | Command::Setting(_)
+        | Command::Job(_)
+        | Command::Export
+        | Command::Import(_)
         | Command::Host(_)
         | Command::Node(_)
         | Command::User(_)

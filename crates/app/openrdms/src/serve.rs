@@ -116,6 +116,12 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
         Ok(())
     });
 
+    let (jobs, jobs_stop) = (engine.clone(), stop.child_token());
+    tasks.spawn(async move {
+        jobs.run_jobs(jobs_stop).await;
+        Ok(())
+    });
+
     let listening = engine.events();
     let hook = tokio::spawn(hook::run(config.events.clone(), listening, stop.child_token()));
 

@@ -2,11 +2,28 @@
 
 mod audit;
 mod collection;
+mod collection_properties;
+mod deployment_settings;
 mod desktop;
+mod desktop_assignment;
+mod environment;
+mod file_type_association;
 mod host;
+mod jobs;
+mod joined_node;
+mod management_data;
 mod node;
+mod published;
+mod published_application;
+mod rdsh_collection;
+mod rdsh_server;
 pub(crate) mod session;
+mod session_directory;
+mod setting;
+mod settings;
 mod user;
+mod virtual_desktop;
+mod virtual_desktop_collection;
 pub(crate) mod virtual_desktop_session;
 
 use crate::error::MethodError;
@@ -18,11 +35,27 @@ use openrdms_cim::Value;
 pub(crate) fn all() -> Vec<Box<dyn Provider>> {
     vec![
         Box::new(virtual_desktop_session::VirtualDesktopSession),
+        Box::new(virtual_desktop_collection::VirtualDesktopCollection),
+        Box::new(collection_properties::CollectionProperties),
+        Box::new(virtual_desktop::VirtualDesktop),
+        Box::new(desktop_assignment::DesktopAssignment),
+        Box::new(deployment_settings::DeploymentSettings),
+        Box::new(environment::Environment),
+        Box::new(joined_node::Node),
+        Box::new(management_data::ManagementData),
+        Box::new(published_application::Application),
+        Box::new(file_type_association::Association),
+        Box::new(rdsh_collection::RdshCollection),
+        Box::new(rdsh_server::RdshServer),
+        Box::new(session_directory::DirectorySession),
+        Box::new(session_directory::DirectoryServer),
+        Box::new(session_directory::DirectoryCluster),
         Box::new(session::OpenRdmsSession),
         Box::new(collection::OpenRdmsCollection),
         Box::new(desktop::OpenRdmsDesktop),
         Box::new(host::OpenRdmsHost),
         Box::new(node::OpenRdmsNode),
+        Box::new(setting::OpenRdmsSetting),
         Box::new(audit::OpenRdmsAudit),
         Box::new(user::OpenRdmsUser),
     ]

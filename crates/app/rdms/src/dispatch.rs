@@ -4,7 +4,7 @@ mod listing;
 
 use crate::error::MethodError;
 use crate::provider::{Call, Context, Noted, Passwords, Provider, Wanted};
-use crate::{changes, classes, events};
+use crate::{changes, classes, events, stated};
 use openrdms_broker::change::Position;
 use openrdms_broker::{AuditRecord, Outcome};
 use openrdms_cim::path::canonical_namespace;
@@ -17,7 +17,9 @@ use openrdms_cim::{
 use openrdms_engine::{Engine, Expected};
 
 /// Microsoft's classes, and ours.
-const SCHEMAS: [(&str, &str); 2] = [
+const SCHEMAS: [(&str, &str); 4] = [
+    ("root/cimv2", include_str!("../../../../schema/CimV2.mof")),
+    ("root/cimv2/terminalservices", include_str!("../../../../schema/TerminalServices.mof")),
     ("root/cimv2/rdms", include_str!("../../../../schema/RDManagement.mof")),
     ("root/openrdms", include_str!("../../../../schema/OpenRDMS.mof")),
 ];
@@ -82,8 +84,7 @@ impl Rdms {
         }
         let rdms = Self { context: Context { engine, passwords, deployment, uids }, repository, providers };
         for (namespace, _) in SCHEMAS {
-            // system classes have no instances of their own
-            for class in rdms.repository.classes(namespace).filter(|class| !class.name.starts_with("__")) {
+            for class in rdms.repository.classes(namespace).filter(|class| stated::is_to_be_served(class)) {
                 rdms.provider(class).map_err(|_| SchemaError::Unserved(class.name.clone()))?;
             }
         }
@@ -95,9 +96,7 @@ impl Rdms {
             .iter()
             .find(|p| p.serves() == (class.namespace.as_str(), class.name.as_str()))
             .map(|p| &**p)
-            .ok_or_else(|| {
-                CimError::new(WmiCode::WBEM_E_NOT_SUPPORTED, format!("{} has no provider", class.name))
-            })
+            .ok_or_else(|| stated::unserved(class))
     }
 
     fn class(&self, path: &ObjectPath) -> Result<&Class, CimError> {
@@ -195,6 +194,7 @@ impl CimService for Rdms {
             method: &declared.name,
             params: &params,
             expected: Expected { user: option("ExpectedUser"), state: option("ExpectedState") },
+            out: Params::default(),
             audit: Noted::default(),
         };
         let outcome = self.provider(class)?.invoke(&self.context, &mut call).await;
@@ -204,7 +204,10 @@ impl CimService for Rdms {
             Err(failed) if failed.fault || class.namespace == OURS => return Err(failed.error),
             Err(failed) => failed.error.code.0,
         };
-        Ok(MethodResult { return_value: Value::Uint32(code), out: Params::default() })
+        // what there is nothing to say of is null, in the order that is declared
+        let told = |name: &str| (name.to_owned(), call.out.get(name).clone());
+        let out = declared.parameters.iter().filter(|p| p.is_out()).map(|p| told(&p.name)).collect();
+        Ok(MethodResult { return_value: Value::Uint32(code), out: Params(out) })
     }
 
     async fn create(
@@ -228,6 +231,7 @@ impl CimService for Rdms {
         properties: Params,
     ) -> Result<Instance, CimError> {
         let class = self.class(path)?;
+        let provider = self.provider(class)?;
         if !class.properties.iter().any(changes::is_writable) {
             return Err(not_capable(&class.name, "changed"));
         }
@@ -245,7 +249,7 @@ impl CimService for Rdms {
             return Ok(now);
         }
         let mut call = change(who, path, "Put", &properties);
-        let changed = self.provider(class)?.put(&self.context, &mut call).await;
+        let changed = provider.put(&self.context, &mut call).await;
         self.audit(&call, class, &changed).await;
         changed.map_err(|failed| failed.error)?;
         self.get(who, path).await
@@ -286,8 +290,8 @@ fn change<'a>(
     what: &'static str,
     properties: &'a Params,
 ) -> Call<'a> {
-    let (expected, audit) = (Expected::default(), Noted::default());
-    Call { who, path, method: what, params: properties, expected, audit }
+    let (expected, out, audit) = (Expected::default(), Params::default(), Noted::default());
+    Call { who, path, method: what, params: properties, expected, out, audit }
 }
 
 /// What callers write reaches the log and the trail, but not at any length.

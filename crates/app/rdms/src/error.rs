@@ -14,6 +14,13 @@ pub(crate) struct MethodError {
     pub(crate) fault: bool,
 }
 
+impl MethodError {
+    /// What Microsoft's classes say by `ReturnValue`.
+    pub(crate) fn said(code: WmiCode, message: impl Into<String>) -> Self {
+        Self { error: CimError::new(code, message), fault: false }
+    }
+}
+
 impl From<CimError> for MethodError {
     fn from(error: CimError) -> Self {
         Self { error, fault: true }
@@ -47,6 +54,9 @@ fn cim_error(error: &EngineError) -> CimError {
     let code = match error {
         EngineError::NotFound(_) | EngineError::Denied(Denied::Ended) => WmiCode::WBEM_E_NOT_FOUND,
         EngineError::Denied(Denied::State(_) | Denied::Superseded | Denied::Automatic(_))
+        | EngineError::NotPersonal(_)
+        | EngineError::Paused
+        | EngineError::JobEnded
         | EngineError::EndedMeanwhile => WmiCode::WBEM_E_INVALID_OPERATION,
         EngineError::Denied(Denied::HostLost) | EngineError::OtherNode(_) => WmiCode::WBEM_E_NOT_AVAILABLE,
         EngineError::NotAsExpected(_) => WmiCode::WBEM_E_INVALID_OBJECT,
@@ -54,7 +64,10 @@ fn cim_error(error: &EngineError) -> CimError {
             WmiCode::WBEM_E_INVALID_PARAMETER
         }
         EngineError::TimedOut(_) | EngineError::Host(HostError::TimedOut { .. }) => WmiCode::WBEM_E_TIMED_OUT,
-        EngineError::Host(HostError::NotSupported(_)) => WmiCode::WBEM_E_NOT_SUPPORTED,
+        EngineError::NobodysDesktop | EngineError::Host(HostError::NotSupported(_)) => {
+            WmiCode::WBEM_E_NOT_SUPPORTED
+        }
+        EngineError::TooMany(_) => WmiCode::WBEM_E_QUOTA_VIOLATION,
         EngineError::Host(HostError::NotRunning) => WmiCode::WBEM_E_INVALID_OPERATION,
         EngineError::Host(HostError::Busy(_)) | EngineError::Store(StoreError::Unavailable(_)) => {
             WmiCode::WBEM_E_NOT_AVAILABLE
@@ -71,6 +84,9 @@ fn cim_error(error: &EngineError) -> CimError {
             | Existing::Account
             | Existing::Uid
             | Existing::LeaseOfHost
+            | Existing::AssignmentOfDesktop
+            | Existing::AssignmentOfUser
+            | Existing::Document
             | Existing::Row => WmiCode::WBEM_E_ALREADY_EXISTS,
         },
         EngineError::Store(StoreError::NotFound(_)) => WmiCode::WBEM_E_NOT_FOUND,

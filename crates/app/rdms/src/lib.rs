@@ -10,6 +10,7 @@ mod dispatch;
 mod error;
 mod events;
 mod provider;
+mod stated;
 
 pub use dispatch::{Rdms, SchemaError, repository};
 pub use provider::Passwords;

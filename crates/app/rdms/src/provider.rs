@@ -49,6 +49,8 @@ pub(crate) struct Call<'a> {
     pub(crate) method: &'a str,
     pub(crate) params: &'a Params,
     pub(crate) expected: Expected,
+    /// What the method gives back: its OUT parameters.
+    pub(crate) out: Params,
     /// What the audit trail says of it: filled as soon as it is known.
     pub(crate) audit: Noted,
 }
@@ -126,6 +128,12 @@ impl Context {
 /// A cursor that is none of ours, or of another listing.
 pub(crate) fn cannot_continue() -> CimError {
     CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, "the list cannot be continued from there")
+}
+
+/// One instance was asked for, of a class that has methods only.
+pub(crate) fn no_instances(wanted: &Wanted<'_>) -> CimError {
+    let message = format!("{} has no instances: its methods are called on the class", wanted.class.name);
+    CimError::new(WmiCode::WBEM_E_NOT_FOUND, message)
 }
 
 /// A method that the schema has and the provider does not.

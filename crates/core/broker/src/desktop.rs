@@ -1,54 +1,8 @@
-//! Collections, desktops, and how a running desktop is found again and reached.
+//! Desktops, and how a running one is found again and reached.
 
-use crate::limits::LimitsChange;
-use crate::{CollectionAlias, DesktopName, HostName, Limits, Timestamp, UserName};
+use crate::{CollectionAlias, DesktopName, HostName, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// A set of desktops offered under one alias.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Collection {
-    /// Its key.
-    pub alias: CollectionAlias,
-    /// What people call it.
-    pub display_name: String,
-    /// How many desktops it holds.
-    pub size: u32,
-    /// Who may log on; `None`: every account.
-    pub users: Option<Vec<UserName>>,
-    /// How long its sessions may be idle, active or disconnected.
-    #[serde(default)]
-    pub limits: Limits,
-    /// When it was made.
-    pub created: Timestamp,
-}
-
-/// A change of a collection: what is `None` stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CollectionChange {
-    /// New [`Collection::display_name`].
-    pub display_name: Option<String>,
-    /// New [`Collection::limits`].
-    pub limits: LimitsChange,
-}
-
-impl CollectionChange {
-    /// The collection after the change.
-    pub fn of(self, collection: Collection) -> Collection {
-        let Self { display_name, limits } = self;
-        Collection {
-            display_name: display_name.unwrap_or(collection.display_name),
-            limits: limits.of(collection.limits),
-            ..collection
-        }
-    }
-}
-
-impl From<LimitsChange> for CollectionChange {
-    fn from(limits: LimitsChange) -> Self {
-        Self { display_name: None, limits }
-    }
-}
 
 /// One virtual desktop of a collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +17,22 @@ pub struct Desktop {
     pub certificate_sha256: [u8; 32],
     /// Where it runs now, or ran last.
     pub handle: Option<DesktopHandle>,
+    /// Its processes are frozen, or are about to be; of no meaning without a handle.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// A desktop of a personal collection that is reserved for a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The desktop: it has one owner.
+    pub desktop: DesktopName,
+    /// Its collection, in which a user owns one desktop.
+    pub collection: CollectionAlias,
+    /// The owner.
+    pub user: UserName,
+    /// When it was assigned.
+    pub since: Timestamp,
 }
 
 /// Enough to find a running desktop again after this process has been restarted, and never to mistake

@@ -6,5 +6,8 @@ pub mod host;
 pub mod store;
 
 pub use front::{Admission, AttachRequest, Attached, Attachment, Front, KillSwitch, Refusal, Told};
-pub use host::{Host, HostError, LogonEnd, Prepared, StartDesktop};
-pub use store::{AuditCursor, AuditEntry, Existing, Page, SessionCursor, SessionFilter, Store, StoreError};
+pub use host::{Home, Host, HostError, LogonEnd, Prepared, StartDesktop};
+pub use store::{
+    Assignments, AuditCursor, AuditEntry, DocumentRow, Documents, Existing, Page, SessionCursor,
+    SessionFilter, Settings, Store, StoreError,
+};

@@ -61,12 +61,9 @@ fn a_word_about_a_host_or_node_holds_until_its_time_and_not_at_it() {
 fn a_change_of_a_collection_changes_what_it_names_and_nothing_else() {
     let limits = Limits { idle: 1, active: 2, disconnected: 3, action: LimitAction::Logoff, warning: 4 };
     let was = Collection {
-        alias: CollectionAlias::new("pool").unwrap(),
-        display_name: "Pool".into(),
         size: 3,
-        users: None,
         limits,
-        created: Timestamp(5),
+        ..Collection::new(CollectionAlias::new("pool").unwrap(), Timestamp(5))
     };
     assert_eq!(CollectionChange::default().of(was.clone()), was);
     let named = CollectionChange { display_name: Some("New".into()), ..CollectionChange::default() };

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here fails the test")]
 
+use openrdms_broker::ports::Existing;
 use openrdms_broker::session::reconnect::Reconnect;
 use openrdms_broker::session::{Cause, DetachReason, EndReason, LostReason, StateName};
 use openrdms_broker::{
@@ -100,6 +101,27 @@ fn every_reason_and_limit_reads_differently() {
         EndReason::Limit(Limit::Idle),
     ];
     told_apart(&ended.map(|reason| reason.to_string()));
+}
+
+#[test]
+fn what_is_there_already_is_told_apart() {
+    let existing = [
+        Existing::SessionOfUser,
+        Existing::SessionInDesktop,
+        Existing::SessionInCollection,
+        Existing::SessionId,
+        Existing::Session,
+        Existing::Collection,
+        Existing::Desktop,
+        Existing::Account,
+        Existing::Uid,
+        Existing::LeaseOfHost,
+        Existing::AssignmentOfDesktop,
+        Existing::AssignmentOfUser,
+        Existing::Document,
+        Existing::Row,
+    ];
+    told_apart(&existing.map(|what| what.to_string()));
 }
 
 #[test]

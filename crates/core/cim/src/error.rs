@@ -49,6 +49,14 @@ macro_rules! codes {
             /// Every known code with its name, kind and CIM status (DSP0200 table 4).
             pub const ALL: &'static [(WmiCode, &'static str, Kind, u16)] =
                 &[$((WmiCode::$name, stringify!($name), Kind::$kind, $cim)),*];
+
+            /// What it means, for people; `None` for a code that is not ours.
+            pub fn meaning(self) -> Option<&'static str> {
+                match self {
+                    $(WmiCode::$name => Some($about),)*
+                    _ => None,
+                }
+            }
         }
     };
 }

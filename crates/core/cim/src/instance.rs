@@ -104,6 +104,62 @@ impl Params {
         }
     }
 
+    /// A truth value, `None` where it is null.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_METHOD_PARAMETERS` for anything else.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, CimError> {
+        match self.get(name) {
+            Value::Null => Ok(None),
+            value => value.as_bool().map(Some).ok_or_else(|| mismatch(name, "a boolean")),
+        }
+    }
+
+    /// Bytes, `None` where the array is null.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_METHOD_PARAMETERS` for anything else.
+    pub fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, CimError> {
+        let byte = |value: &Value| value.as_int().and_then(|n| u8::try_from(n).ok());
+        let bytes = match self.get(name) {
+            Value::Null => return Ok(None),
+            Value::Array(items) => items.iter().map(byte).collect(),
+            value => byte(value).map(|byte| vec![byte]),
+        };
+        bytes.map(Some).ok_or_else(|| mismatch(name, "bytes"))
+    }
+
+    /// A signed number that fits 32 bits, `None` where it is null.
+    ///
+    /// # Errors
+    /// `WBEM_E_INVALID_METHOD_PARAMETERS` for anything else, and out of range.
+    pub fn sint32(&self, name: &str) -> Result<Option<i32>, CimError> {
+        match self.get(name) {
+            Value::Null => Ok(None),
+            value => value
+                .as_int()
+                .and_then(|n| i32::try_from(n).ok())
+                .map(Some)
+                .ok_or_else(|| mismatch(name, "a sint32")),
+        }
+    }
+
+    /// A signed number that must be there.
+    ///
+    /// # Errors
+    /// As [`Params::sint32`], and `WBEM_E_MISSING_PARAMETER_ID` where it is null.
+    pub fn required_sint32(&self, name: &str) -> Result<i32, CimError> {
+        self.sint32(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// A number that must be there.
+    ///
+    /// # Errors
+    /// As [`Params::uint32`], and `WBEM_E_MISSING_PARAMETER_ID` where it is null.
+    pub fn required_uint32(&self, name: &str) -> Result<u32, CimError> {
+        self.uint32(name)?.ok_or_else(|| missing(name))
+    }
+
     /// A number that fits 32 bits, `None` where it is null.
     ///
     /// # Errors

@@ -105,12 +105,18 @@ fn everything_says_what_it_is() {
                 .is_some_and(|q| q.value.as_str().is_some_and(|text| text.len() > 8))
         };
         assert!(described(&class.qualifiers), "{}", class.name);
-        assert!(class.keys().next().is_some(), "{} has no key", class.name);
+        let named = class.keys().next().is_some() || class.properties.is_empty();
+        assert!(named, "{} has no key", class.name);
         for property in &class.properties {
             assert!(described(&property.qualifiers), "{}.{}", class.name, property.name);
         }
         for method in &class.methods {
             assert!(described(&method.qualifiers), "{}.{}", class.name, method.name);
+            for parameter in &method.parameters {
+                let told = described(&parameter.qualifiers);
+                assert!(told, "{}.{}.{}", class.name, method.name, parameter.name);
+            }
+            assert!(!class.properties.is_empty() || method.is_static(), "{}.{}", class.name, method.name);
             assert_eq!(method.returns, Some(Type::Uint32), "{}.{}", class.name, method.name);
         }
     }

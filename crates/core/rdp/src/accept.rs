@@ -32,6 +32,8 @@ pub enum Accepting {
     Attaching {
         /// The client's settings.
         client: Box<ConnectInitial>,
+        /// Erect Domain has come.
+        erected: bool,
     },
     /// Channel joins, and at last Client Info, are awaited.
     Joining {
@@ -88,13 +90,13 @@ impl Accepting {
                 }
                 let ids = ChannelIds::ours(client.blocks.channels.len());
                 let reply = mcs::connect_response(&gcc::server_user_data(requested, &ids)?)?;
-                Ok(AcceptStep::Next { reply, state: Accepting::Attaching { client } })
+                Ok(AcceptStep::Next { reply, state: Accepting::Attaching { client, erected: false } })
             }
-            Accepting::Attaching { client } => {
-                if mcs::is_erect_domain(frame)? {
+            Accepting::Attaching { client, erected } => {
+                if !erected && mcs::is_erect_domain(frame)? {
                     return Ok(AcceptStep::Next {
                         reply: Vec::new(),
-                        state: Accepting::Attaching { client },
+                        state: Accepting::Attaching { client, erected: true },
                     });
                 }
                 if !mcs::is_attach_user(frame)? {

@@ -55,9 +55,14 @@ impl ChannelMap {
         self.rewrite(head, SEND_DATA_REQUEST, |pairs, id| pairs.iter().find(|p| p.0 == id).map(|p| p.1));
     }
 
+    /// What the client knows a channel of the desktop's by.
+    pub fn client_id(&self, desktop_id: u16) -> u16 {
+        client_id(&self.pairs, desktop_id).unwrap_or(desktop_id)
+    }
+
     /// Rewrites the head of a frame from the desktop for the client.
     pub fn to_client(&self, head: &mut [u8]) {
-        self.rewrite(head, SEND_DATA_INDICATION, |pairs, id| pairs.iter().find(|p| p.1 == id).map(|p| p.0));
+        self.rewrite(head, SEND_DATA_INDICATION, client_id);
     }
 
     fn rewrite(&self, head: &mut [u8], kind: u8, find: impl Fn(&[(u16, u16)], u16) -> Option<u16>) {
@@ -74,6 +79,10 @@ impl ChannelMap {
             }
         }
     }
+}
+
+fn client_id(pairs: &[(u16, u16)], desktop_id: u16) -> Option<u16> {
+    pairs.iter().find(|p| p.1 == desktop_id).map(|p| p.0)
 }
 
 #[cfg(test)]
@@ -103,6 +112,7 @@ mod tests {
         let mut down = frame(0x68, 1002, 1011);
         map.to_client(&mut down);
         assert_eq!(down, frame(0x68, 1002, 1005));
+        assert_eq!((map.client_id(1011), map.client_id(1004), map.client_id(1003)), (1005, 1004, 1003));
         let mut fast_path = [0x00, 15, 2, 0xf0, 0x80, 0, 0, 0x68, 0, 8, 3, 0xf3, 0, 0, 0];
         let before = fast_path;
         map.to_client(&mut fast_path);

@@ -15,6 +15,7 @@ mod cursor;
 pub mod error;
 pub mod frame;
 pub mod gcc;
+pub mod guard;
 pub mod info;
 pub mod mcs;
 pub mod preconnection;
@@ -25,6 +26,7 @@ pub mod x224;
 pub use channels::{ChannelIds, ChannelMap};
 pub use error::RdpError;
 pub use frame::{FrameError, frame_len};
+pub use guard::{DesktopFault, Guard, Harmless};
 
 /// No frame of the connection sequence may be longer. Real ones stay under 2 KiB; the longest legal Client
 /// Info is about 6 KiB.

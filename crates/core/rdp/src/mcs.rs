@@ -206,16 +206,17 @@ pub fn send_data_indication(content: &[u8]) -> Result<Vec<u8>, RdpError> {
 /// When the frame is something else.
 pub fn parse_send_data_request(frame: &[u8]) -> Result<(u16, &[u8]), RdpError> {
     const WHAT: &str = "send data request";
-    parse_send_data(WHAT, SEND_DATA_REQUEST, data(WHAT, frame)?)
+    let (channel, length, rest) = parse_send_data(WHAT, SEND_DATA_REQUEST, data(WHAT, frame)?)?;
+    Ok((channel, rest.get(..length).ok_or(RdpError::Truncated(WHAT))?))
 }
 
-/// Reads the MCS part of Send Data: channel and content. `mcs` may be the head of a longer frame; then the
-/// content is cut at its end.
+/// Reads the MCS part of Send Data: the channel, how long the content is, and all that is there from where it begins.
+/// `mcs` may be the head of a longer frame.
 pub(crate) fn parse_send_data<'a>(
     what: &'static str,
     kind: u8,
     mcs: &'a [u8],
-) -> Result<(u16, &'a [u8]), RdpError> {
+) -> Result<(u16, usize, &'a [u8]), RdpError> {
     let mut c = Cursor::new(what, mcs);
     if c.u8()? != kind {
         return Err(RdpError::Unexpected(what));
@@ -224,8 +225,7 @@ pub(crate) fn parse_send_data<'a>(
     let channel = c.u16_be()?;
     c.u8()?; // priority, segmentation
     let length = c.per_length()?;
-    let rest = c.rest();
-    Ok((channel, &rest[..length.min(rest.len())]))
+    Ok((channel, length, c.rest()))
 }
 
 /// The MCS PDU in a frame: TPKT, then an X.224 data TPDU (MS-RDPBCGR 2.2.1.3: `02 f0 80`).

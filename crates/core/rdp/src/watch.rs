@@ -92,8 +92,8 @@ fn slow_path_input(head: &[u8], io: u16) -> bool {
 fn share_pdu(head: &[u8], kind: u8, io: u16) -> Option<&[u8]> {
     // only the head of the frame is here, so its length cannot be compared
     let mcs = head.strip_prefix(&[3])?.get(6..)?;
-    let (channel, content) = parse_send_data("share pdu", kind, mcs).ok()?;
-    (channel == io).then_some(content)
+    let (channel, length, rest) = parse_send_data("share pdu", kind, mcs).ok()?;
+    (channel == io).then_some(&rest[..length.min(rest.len())])
 }
 
 #[cfg(test)]

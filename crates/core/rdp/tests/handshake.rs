@@ -160,6 +160,31 @@ fn only_channels_that_were_given_out_can_be_joined_and_not_for_ever() {
 }
 
 #[test]
+fn a_domain_is_erected_once_or_not_at_all() {
+    let attaching = || {
+        let frame = Client::default().connect_initial();
+        next(Accepting::new(Protocols::SSL, Protocols::SSL).step(&frame)).1
+    };
+    let requests = split(&mcs::erect_and_attach());
+    assert!(attaching().step(&requests[1]).is_ok());
+    let (_, state) = next(attaching().step(&requests[0]));
+    assert!(matches!(state.step(&requests[0]), Err(RdpError::Unexpected("attach user request"))));
+}
+
+#[test]
+fn data_that_would_end_behind_its_frame_is_none() {
+    let frame = mcs::send_data_request(1008, 1003, b"seven..").unwrap();
+    assert_eq!(mcs::parse_send_data_request(&frame), Ok((1003, &b"seven.."[..])));
+    let with = |length| {
+        let mut frame = frame.clone();
+        frame[13] = length;
+        mcs::parse_send_data_request(&frame).map(|(_, content)| content.len())
+    };
+    assert_eq!((with(6), with(0)), (Ok(6), Ok(0)));
+    assert_eq!(with(8), Err(RdpError::Truncated("send data request")));
+}
+
+#[test]
 fn a_desktop_that_refuses_or_lies_is_an_error() {
     let start = || {
         let client = ConnectInitial::parse(&Client::default().connect_initial()).unwrap();

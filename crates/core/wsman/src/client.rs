@@ -114,6 +114,33 @@ impl Call<'_> {
         self.message(names::GET, path, |_| {})
     }
 
+    /// Create: an instance of `class` with these properties.
+    pub fn create(&self, class: &ObjectPath, properties: &Params) -> String {
+        self.change(names::CREATE, class, properties)
+    }
+
+    /// Put: other values for these properties of an instance; what is not named stays.
+    pub fn put(&self, path: &ObjectPath, properties: &Params) -> String {
+        self.change(names::PUT, path, properties)
+    }
+
+    /// Delete: one instance.
+    pub fn delete(&self, path: &ObjectPath) -> String {
+        self.message(names::DELETE, path, |_| {})
+    }
+
+    fn change(&self, action: &str, path: &ObjectPath, properties: &Params) -> String {
+        let uri = Family::Cim.uri(&path.namespace, &path.class);
+        let style = Style { family: Family::Cim, precise_arrays: false };
+        self.message(action, path, |xml| {
+            xml.element(&format!("p:{}", path.class), &[("xmlns:p", &uri)], |xml| {
+                for (name, value) in &properties.0 {
+                    style.value(xml, &format!("p:{name}"), value, false);
+                }
+            });
+        })
+    }
+
     /// A method, of an instance or static.
     pub fn invoke(&self, path: &ObjectPath, method: &str, params: &Params) -> String {
         let uri = Family::Cim.uri(&path.namespace, &path.class);

@@ -204,6 +204,31 @@ fn parameters_arrive_with_their_declared_types() {
 }
 
 /// The fault that a method call earns.
+#[test]
+fn changes_arrive_and_their_answers_read_back() {
+    let repository = repository();
+    let class = repository.class(NS, "Test_Thing").expect("it is declared");
+    let properties = Params::default().with("Name", "a<b").with("Tags", vec!["x", ""]).with("Flag", true);
+    let request = server(&call().create(&ObjectPath::class(NS, "Test_Thing"), &properties));
+    let Operation::Create { properties: given } = &request.operation else { panic!("it is Create") };
+    assert_eq!(bind::properties(class, given), Ok(properties.clone()));
+    let created = reply::created(&request, "uuid:R", &path());
+    assert_eq!(client::read(created.as_bytes(), NS, &repository), Ok(Answer::Empty));
+
+    let request = server(&call().put(&path(), &properties));
+    let Operation::Put { properties: given } = &request.operation else { panic!("it is Put") };
+    assert_eq!(bind::properties(class, given), Ok(properties));
+    assert_eq!(bind::instance(&request, class), Ok(path()));
+    let put = reply::get(&request, "uuid:R", &repository, &thing(&repository, "Test_Thing"));
+    assert_eq!(client::read(put.as_bytes(), NS, &repository), Ok(Answer::Empty));
+
+    let request = server(&call().delete(&path()));
+    assert!(matches!(request.operation, Operation::Delete));
+    assert_eq!(bind::instance(&request, class), Ok(path()));
+    let gone = reply::empty(&request, "uuid:R");
+    assert_eq!(client::read(gone.as_bytes(), NS, &repository), Ok(Answer::Empty));
+}
+
 fn refused(path: &ObjectPath, method: &str, params: &Params) -> (Subcode, Option<&'static str>, WmiCode) {
     let repository = repository();
     let request = server(&call().invoke(path, method, params));

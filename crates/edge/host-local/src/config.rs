@@ -2,8 +2,8 @@
 //! with words that say what to do, rather than at the first logon.
 
 use crate::files::{self, Owner};
-use crate::host::LocalHost;
-use crate::layout::{Layout, hex};
+use crate::host::{self, LocalHost};
+use crate::layout::{DeskDir, Layout, hex};
 use crate::trash::Trash;
 use aws_lc_rs::digest;
 use openrdms_broker::HostName;
@@ -172,7 +172,7 @@ impl LocalConfig {
             for desk in std::fs::read_dir(desktops)? {
                 let desk = desk?;
                 if desk.file_type()?.is_dir() && desk.path() != layout.trash() {
-                    files::remove_drafts(&desk.path())?;
+                    host::tidy(&DeskDir(desk.path()), &trash, &boot_id)?;
                 }
             }
             Ok(())

@@ -5,6 +5,7 @@
 use crate::end_record::WORDS_MAX;
 use crate::files::plain;
 use crate::inside;
+use openrdms_broker::{DesktopHandle, Endpoint};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open, openat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
@@ -37,6 +38,10 @@ pub enum Request {
         /// What it says.
         text: String,
     },
+    /// Freeze every process but the supervisor. Answered when all stand.
+    Pause {},
+    /// Let them run on. Answered when all may.
+    Resume {},
     /// Answered with what the supervisor is doing.
     Status {},
 }
@@ -54,7 +59,7 @@ pub enum Reply {
     },
     /// The answer to `status`.
     Status {
-        /// `starting`, `running` or `closing`.
+        /// `starting`, `running`, `paused` or `closing`.
         phase: String,
         /// How often xrdp or its clipboard server was started again.
         restarts: u64,
@@ -162,15 +167,21 @@ where
     tokio::time::timeout(limit, stream.write_all(&line(&reply))).await?
 }
 
-/// Connects to the supervisor, sends a request and waits for the reply.
+/// Connects to the supervisor of a desktop, sends a request and waits for the reply. What another process of the
+/// desktop has put in the supervisor's place is not spoken to: it would say that things are done which are not.
 pub(crate) async fn call(
-    run: &Path,
-    uid: u32,
+    handle: &DesktopHandle,
     request: &Request,
     limit: Duration,
 ) -> Result<Reply, ControlError> {
-    let connected = tokio::time::timeout(limit, connect(run, inside::CONTROL_SOCKET, uid)).await;
-    let (mut stream, _) = connected.map_err(|_| ControlError::TimedOut)??;
+    let Endpoint::Unix { path, uid } = &handle.endpoint;
+    let run = path.parent().unwrap_or(path);
+    let connected = tokio::time::timeout(limit, connect(run, inside::CONTROL_SOCKET, *uid)).await;
+    let (mut stream, pid) = connected.map_err(|_| ControlError::TimedOut)??;
+    if pid != handle.pid {
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, "another process listens there");
+        return Err(error.into());
+    }
     ask(&mut stream, request, limit).await
 }
 
@@ -182,6 +193,8 @@ mod tests {
     #[test]
     fn the_lines_are_what_they_are_said_to_be() {
         assert_eq!(line(&Request::Logoff { grace_ms: 5 }), b"{\"logoff\":{\"grace_ms\":5}}\n");
+        assert_eq!(line(&Request::Pause {}), b"{\"pause\":{}}\n");
+        assert_eq!(line(&Request::Resume {}), b"{\"resume\":{}}\n");
         assert_eq!(line(&Reply::Ok {}), b"{\"ok\":{}}\n");
         assert!(parse::<Request>(b"{\"status\":{\"x\":1}}").is_err());
     }

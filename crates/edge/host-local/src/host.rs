@@ -11,7 +11,7 @@ use crate::launch::{self, Plan};
 use crate::layout::{DeskDir, Layout, unix_name};
 use crate::provision;
 use crate::trash::Trash;
-use openrdms_broker::ports::{Host, HostError, LogonEnd, Prepared, StartDesktop};
+use openrdms_broker::ports::{Home, Host, HostError, LogonEnd, Prepared, StartDesktop};
 use openrdms_broker::{DesktopHandle, DesktopName, Endpoint, HostName, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -30,6 +30,8 @@ use begin::Sandbox;
 const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
 /// How long the supervisor may take to say that it heard.
 const HEAR_WITHIN: Duration = Duration::from_secs(5);
+/// How long a desktop may take to stand still or to run on; more than its supervisor gives it.
+const FREEZE_WITHIN: Duration = Duration::from_secs(8);
 /// Between SIGKILL and the end of a process namespace.
 const DIE_WITHIN: Duration = Duration::from_secs(10);
 const TITLE_MAX: usize = 256;
@@ -125,6 +127,11 @@ impl Host for LocalHost {
             tracing::error!(%desktop, %error, "a desktop's end cannot be waited for");
             return LogonEnd::Failed(format!("the end cannot be waited for: {error}"));
         }
+        let (name, of) = (desktop.clone(), handle.clone());
+        let thrown = self.work(desktop, |inner| async move { inner.throw_home_away(&name, &of).await }).await;
+        if let Err(error) = thrown {
+            tracing::warn!(%desktop, %error, "a home is thrown away before the next start only");
+        }
         self.0.end_of(&self.0.layout.desktop(desktop), handle)
     }
 
@@ -158,21 +165,24 @@ impl Host for LocalHost {
             let text = format!("a message holds {TEXT_MAX} characters and its title {TITLE_MAX}");
             return Err(HostError::Invalid(text));
         }
-        let _running = Process::of(handle, &self.0.boot_id).ok_or(HostError::NotRunning)?;
         let request = Request::Message { title: title.to_owned(), text: text.to_owned() };
-        let (run, uid) = run_of(handle);
-        match control::call(&run, uid, &request, MESSAGE_WITHIN).await {
-            Ok(Reply::Ok {}) => Ok(()),
-            Ok(Reply::Error { text }) => Err(HostError::Failed(files::plain(&text, WORDS_MAX))),
-            Ok(Reply::Status { .. }) => Err(HostError::Failed("the desktop answered something else".into())),
-            Err(control::ControlError::TimedOut) => {
-                Err(HostError::TimedOut { what: "show the message", limit: MESSAGE_WITHIN })
-            }
-            Err(error) if Process::of(handle, &self.0.boot_id).is_some() => {
-                Err(failed("sending a message")(error))
-            }
-            Err(_) => Err(HostError::NotRunning),
-        }
+        self.0.tell(handle, &request, MESSAGE_WITHIN, "show the message").await
+    }
+
+    async fn pause(&self, desktop: &DesktopName, handle: &DesktopHandle) -> Result<(), HostError> {
+        let handle = handle.clone();
+        let freeze = |inner: Arc<Inner>| async move {
+            inner.tell(&handle, &Request::Pause {}, FREEZE_WITHIN, "pause").await
+        };
+        self.work(desktop, freeze).await
+    }
+
+    async fn resume(&self, desktop: &DesktopName, handle: &DesktopHandle) -> Result<(), HostError> {
+        let handle = handle.clone();
+        let thaw = |inner: Arc<Inner>| async move {
+            inner.tell(&handle, &Request::Resume {}, FREEZE_WITHIN, "resume").await
+        };
+        self.work(desktop, thaw).await
     }
 
     async fn remove(&self, desktop: &DesktopName) -> Result<(), HostError> {
@@ -224,12 +234,20 @@ impl Inner {
         self.prepare(&start.desktop).await?;
         let account = unix_name(&start.user);
         let homes = self.layout.collection_homes(&start.collection);
-        let home = self.layout.home(&start.collection, &start.user);
+        let home = match start.home {
+            Home::Kept => self.layout.home(&start.collection, &start.user),
+            Home::Fresh => desk.home(),
+        };
         let job = self.job();
         let (files_desk, user, files_home) = (desk.clone(), start.user.clone(), home.clone());
         let trash = Arc::clone(&self.trash);
         let filled = blocking(move || {
-            provision::home(&homes, &files_home, uid)?;
+            // What a logon left that ended without us goes in any case.
+            trash.take(&files_desk.home())?;
+            match start.home {
+                Home::Kept => provision::home(&homes, &files_home, uid)?,
+                Home::Fresh => files::directory(&files_home, 0o700, Owner::Desk(uid))?,
+            }
             provision::fill(&files_desk, &trash, &user, uid, &job)
         });
         filled.await.map_err(failed("laying out the desktop's files"))?;
@@ -298,8 +316,7 @@ impl Inner {
             write_current(&desk, &Current { asked: true, ..current })?;
         }
         let request = Request::Logoff { grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX) };
-        let (run, uid) = run_of(handle);
-        let heard = control::call(&run, uid, &request, HEAR_WITHIN).await;
+        let heard = control::call(handle, &request, HEAR_WITHIN).await;
         let kept = match heard {
             Ok(Reply::Ok {}) => tokio::time::timeout(grace + HEAR_WITHIN, process.ended()).await.is_ok(),
             Ok(_) | Err(_) => false,
@@ -309,9 +326,42 @@ impl Inner {
             process.kill();
         }
         match tokio::time::timeout(DIE_WITHIN, process.ended()).await {
-            Ok(ended) => ended.map_err(failed("waiting for the desktop's end")),
-            Err(_) => Err(HostError::TimedOut { what: "end the desktop", limit: grace + DIE_WITHIN }),
+            Ok(ended) => ended.map_err(failed("waiting for the desktop's end"))?,
+            Err(_) => return Err(HostError::TimedOut { what: "end the desktop", limit: grace + DIE_WITHIN }),
         }
+        self.throw_home_away(name, handle).await
+    }
+
+    /// Has the supervisor of a running desktop do something.
+    async fn tell(
+        &self,
+        handle: &DesktopHandle,
+        request: &Request,
+        limit: Duration,
+        what: &'static str,
+    ) -> Result<(), HostError> {
+        let _running = Process::of(handle, &self.boot_id).ok_or(HostError::NotRunning)?;
+        match control::call(handle, request, limit).await {
+            Ok(Reply::Ok {}) => Ok(()),
+            Ok(Reply::Error { text }) => Err(HostError::Failed(files::plain(&text, WORDS_MAX))),
+            Ok(Reply::Status { .. }) => Err(HostError::Failed("the desktop answered something else".into())),
+            Err(control::ControlError::TimedOut) => Err(HostError::TimedOut { what, limit }),
+            Err(error) if Process::of(handle, &self.boot_id).is_some() => {
+                Err(failed("speaking to a desktop's supervisor")(error))
+            }
+            Err(_) => Err(HostError::NotRunning),
+        }
+    }
+
+    /// The home of a logon that began with a fresh one, unless the next one has begun.
+    async fn throw_home_away(&self, name: &DesktopName, handle: &DesktopHandle) -> Result<(), HostError> {
+        let desk = self.layout.desktop(name);
+        let ours = read_current(&desk).is_some_and(|current| current.handle == *handle);
+        if !ours || Process::of(handle, &self.boot_id).is_some() {
+            return Ok(());
+        }
+        let trash = Arc::clone(&self.trash);
+        blocking(move || trash.take(&desk.home())).await.map_err(failed("throwing a home away"))
     }
 
     async fn remove(&self, name: &DesktopName) -> Result<(), HostError> {
@@ -325,8 +375,7 @@ impl Inner {
 
     /// The latest run of a desktop, if it has not ended.
     fn running_now(&self, desk: &DeskDir) -> Option<Current> {
-        let current = read_current(desk)?;
-        Process::of(&current.handle, &self.boot_id).map(|_| current)
+        running_now(desk, &self.boot_id)
     }
 
     /// Why a run ended. That we asked is known to us; all else is what the desktop says about itself.
@@ -342,6 +391,16 @@ impl Inner {
     }
 }
 
+fn running_now(desk: &DeskDir, boot_id: &str) -> Option<Current> {
+    read_current(desk).filter(|current| Process::of(&current.handle, boot_id).is_some())
+}
+
+/// Makes what a service that was killed left of a desktop as it would have made it itself.
+pub(crate) fn tidy(desk: &DeskDir, trash: &Trash, boot_id: &str) -> io::Result<()> {
+    files::remove_drafts(&desk.0)?;
+    if running_now(desk, boot_id).is_none() { trash.take(&desk.home()) } else { Ok(()) }
+}
+
 fn read_current(desk: &DeskDir) -> Option<Current> {
     serde_json::from_slice(&files::read_hostile(&desk.current(), RECORD_MAX).ok()?).ok()
 }
@@ -350,12 +409,6 @@ fn write_current(desk: &DeskDir, current: &Current) -> Result<(), HostError> {
     let bytes = serde_json::to_vec(current).expect("a handle holds nothing that JSON cannot");
     files::write_durable(&desk.current(), &bytes, 0o600, Owner::Us)
         .map_err(failed("noting the desktop's state"))
-}
-
-/// The directory of a running desktop's sockets, and its uid.
-fn run_of(handle: &DesktopHandle) -> (PathBuf, u32) {
-    let Endpoint::Unix { path, uid } = &handle.endpoint;
-    (path.parent().map(PathBuf::from).unwrap_or_default(), *uid)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {

@@ -24,6 +24,7 @@ const FILE_NAME_MAX: usize = 120;
 ///   start.log                   0600  what bwrap and the supervisor print
 ///   etc/                        0750  root and the uid's group: read-only for the desktop
 ///   run/ log/                   0700  the uid's: hostile
+///   home/                       0700  the uid's: hostile; of a logon that begins with a fresh home, else unused
 /// desktops/.trash/              0700  what was put aside, until it is deleted: hostile; no name has a dot
 /// homes/COLLECTION/NAME@DOMAIN/ 0700  the uid's: hostile, kept
 /// ```
@@ -95,6 +96,10 @@ impl DeskDir {
 
     pub(crate) fn log(&self) -> PathBuf {
         self.0.join("log")
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.0.join("home")
     }
 
     pub(crate) fn certificate_der(&self) -> PathBuf {

@@ -7,6 +7,7 @@
 //! ```text
 //! Starting ──begin, and the display is up──▶ Running ──session ended, or asked──▶ Closing ──▶ (exit)
 //!     └──── a part died, or nobody began in time ────────┴──── Xorg died ──────────────────────▲
+//!                           Running ◀──pause, resume──▶ Paused ──as Running, after a resume──▶
 //! ```
 //!
 //! It has one thread, so that nothing but its own loop waits for children, and it never speaks to the X
@@ -24,6 +25,7 @@ use std::path::Path;
 
 mod desk;
 mod door;
+mod freeze;
 mod message;
 mod parts;
 

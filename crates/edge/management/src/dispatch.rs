@@ -5,7 +5,9 @@ mod listing;
 use crate::contexts::Granted;
 use crate::shares::{Share, Shares};
 use crate::{Config, Shared};
-use openrdms_cim::{CimError, CimService, Class, Instance, Kind, ObjectPath, Params, Principal, Value};
+use openrdms_cim::{
+    CimError, CimService, Class, Instance, Kind, ObjectPath, Params, Principal, Value, WmiCode,
+};
 use openrdms_wsman::{Family, Fault, Input, Limits, Operation, Rejected, Request, Subcode, bind, reply};
 use std::future::Future;
 use std::sync::Arc;
@@ -198,7 +200,7 @@ impl Shared {
             self.run(who, |service, who| async move {
                 service.invoke(&who, &path, &name, params, &options).await
             })
-            .await?;
+            .await??;
         Ok(reply::output(request, &fresh_id(), &class.name, &method.name, &result))
     }
 
@@ -212,7 +214,7 @@ impl Shared {
     ) -> Result<String, Fault> {
         request.fragment.as_ref().map_or(Ok(()), bind::whole_property)?;
         let changed =
-            self.run(who, |service, who| async move { service.put(&who, &path, properties).await }).await?;
+            self.run(who, |service, who| async move { service.put(&who, &path, properties).await }).await??;
         self.instance(request, class, &changed)
     }
 
@@ -239,7 +241,7 @@ impl Shared {
             None => {
                 let path = bind::class_path(request, class)?;
                 self.run(who, |service, who| async move { service.create(&who, &path, properties).await })
-                    .await?
+                    .await??
             }
         };
         Ok(reply::created(request, &fresh_id(), &path))
@@ -255,7 +257,7 @@ impl Shared {
                 self.put(request, who, class, path, properties).await?;
             }
             None => {
-                self.run(who, |service, who| async move { service.delete(&who, &path).await }).await?;
+                self.run(who, |service, who| async move { service.delete(&who, &path).await }).await??;
             }
         }
         Ok(reply::empty(request, &fresh_id()))
@@ -271,27 +273,27 @@ impl Shared {
     }
 
     /// Runs something that changes the world. It is a task of its own, so that a caller who goes away or waits no
-    /// longer does not leave it half done and without its audit line.
-    async fn run<T, F>(
+    /// longer does not leave it half done and without its audit line. An error where it was not begun.
+    pub(crate) async fn run<T, F>(
         &self,
         who: &Principal,
         work: impl FnOnce(Arc<dyn CimService>, Principal) -> F,
-    ) -> Result<T, Fault>
+    ) -> Result<T, CimError>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, CimError>> + Send + 'static,
+        F: Future<Output = T> + Send + 'static,
     {
         let place = self
             .methods
             .take(who)
-            .ok_or_else(|| Fault::new(Subcode::QuotaLimit, "too many methods are running"))?;
+            .ok_or_else(|| CimError::new(WmiCode::WBEM_E_SERVER_TOO_BUSY, "too many methods are running"))?;
         let work = work(Arc::clone(&self.service), who.clone());
         let task = tokio::spawn(async move {
             let result = work.await;
             drop(place);
             result
         });
-        Ok(task.await.map_err(|_| Fault::new(Subcode::InternalError, "the operation failed"))??)
+        task.await.map_err(|_| CimError::of(Kind::Bug, "the operation failed"))
     }
 }
 

@@ -1,14 +1,15 @@
-//! One HTTP request: path, authentication, body, answer.
+//! One HTTP request: path, authentication, body; then the front that its path names answers.
 
 use crate::Shared;
 use crate::basic::{self, AuthFailure};
 use crate::dispatch::{Caller, Outcome};
+use crate::json::{self, Events};
 use bytes::Bytes;
 use http::header::{
     ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use openrdms_cim::Principal;
 use openrdms_wsman::Operation;
@@ -21,9 +22,9 @@ use zeroize::Zeroizing;
 pub(crate) enum Door {
     /// TCP: every request has to prove who it comes from.
     Tcp {
-        /// Door and address, for the audit.
+        /// The address, for the audit.
         from: String,
-        /// Its security profiles.
+        /// The security profiles of WS-Management.
         profiles: &'static [&'static str],
         /// Told whenever a request has proved who it comes from.
         proved: Notify,
@@ -34,55 +35,65 @@ pub(crate) enum Door {
     Refused,
 }
 
+/// What answers, by the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Front {
+    /// WS-Management.
+    WsMan,
+    /// JSON.
+    Json,
+}
+
 /// The longest Identify that is read for somebody who is nobody, in bytes.
 const MAX_IDENTIFY: usize = 8192;
 
-type Reply = Response<Full<Bytes>>;
+/// A reply: whole, with its length, but for a stream of events.
+pub(crate) type Reply = Response<Either<Full<Bytes>, Events>>;
 
 impl Shared {
     /// Answers a request.
     pub(crate) async fn serve(&self, request: http::Request<Incoming>, door: &Door) -> Reply {
         let (head, body) = request.into_parts();
-        if !matches!(head.uri.path(), "/wsman" | "/wsman/") {
-            return status(StatusCode::NOT_FOUND);
-        }
-        if head.method != Method::POST {
+        let Some(front) = Front::of(head.uri.path()) else { return status(StatusCode::NOT_FOUND) };
+        if front == Front::WsMan && head.method != Method::POST {
             let mut reply = status(StatusCode::METHOD_NOT_ALLOWED);
             reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return reply;
         }
         let length = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > self.config.max_request) {
-            return closing(StatusCode::PAYLOAD_TOO_LARGE);
+            return front.closing(StatusCode::PAYLOAD_TOO_LARGE);
         }
         // The body of a client that waits to be asked for it is asked for by reading it.
         let waits = match head.headers.get(EXPECT).map(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"))
         {
-            Some(false) => return closing(StatusCode::EXPECTATION_FAILED),
+            Some(false) => return front.closing(StatusCode::EXPECTATION_FAILED),
             waits => waits.is_some(),
         };
-        let unauthenticated = head
-            .headers
-            .get("WSMANIDENTIFY")
-            .is_some_and(|v| v.as_bytes().trim_ascii().eq_ignore_ascii_case(b"unauthenticated"));
-        match self.authenticate(head.headers.get(AUTHORIZATION), door).await {
-            Ok((who, profiles)) => match self.body(body, self.config.max_request).await {
+        let unauthenticated = front == Front::WsMan
+            && head
+                .headers
+                .get("WSMANIDENTIFY")
+                .is_some_and(|v| v.as_bytes().trim_ascii().eq_ignore_ascii_case(b"unauthenticated"));
+        match self.authenticate(head.headers.get(AUTHORIZATION), door, front).await {
+            Ok((who, profiles)) => match (self.body(body, self.config.max_request).await, front) {
+                (Ok(body), Front::Json) => self.json(&head, &body, &who).await,
                 // Nothing was asked but whether the credentials are good.
-                Ok(body) if body.is_empty() => status(StatusCode::OK),
-                Ok(body) => self.message(&body, Some((&who, profiles))).await,
-                Err(code) => closing(code),
+                (Ok(body), Front::WsMan) if body.is_empty() => status(StatusCode::OK),
+                (Ok(body), Front::WsMan) => self.message(&body, Some((&who, profiles))).await,
+                (Err(code), front) => front.closing(code),
             },
             Err(StatusCode::UNAUTHORIZED) if unauthenticated && !head.headers.contains_key(AUTHORIZATION) => {
                 match self.body(body, MAX_IDENTIFY).await {
                     Ok(body) => self.message(&body, None).await,
-                    Err(code) => closing(code),
+                    Err(code) => front.closing(code),
                 }
             }
-            Err(code) if waits => closed(challenge(code)),
+            Err(code) if waits => closed(front.challenge(code)),
             // The body is read out, so that the client can try again on the same connection.
             Err(code) => match self.drain(body).await {
-                Ok(()) => challenge(code),
-                Err(code) => closing(code),
+                Ok(()) => front.challenge(code),
+                Err(code) => front.closing(code),
             },
         }
     }
@@ -91,15 +102,16 @@ impl Shared {
         &self,
         header: Option<&HeaderValue>,
         door: &Door,
+        front: Front,
     ) -> Result<(Principal, &'static [&'static str]), StatusCode> {
         let (from, profiles, proved) = match door {
-            Door::Peer(who) => return Ok((who.clone(), &[])),
+            Door::Peer(who) => return Ok((front.peer(who), &[])),
             Door::Refused => return Err(StatusCode::FORBIDDEN),
-            Door::Tcp { from, profiles, proved } => (from, *profiles, proved),
+            Door::Tcp { from, profiles, proved } => (front.tcp(from), *profiles, proved),
         };
         let (user, password) =
             header.and_then(|h| basic::parse(h.as_bytes())).ok_or(StatusCode::UNAUTHORIZED)?;
-        match timeout(self.config.request_timeout, self.auth.basic(&user, password, from)).await {
+        match timeout(self.config.request_timeout, self.auth.basic(&user, password, &from)).await {
             Ok(Ok(who)) => {
                 proved.notify_one();
                 Ok((who, profiles))
@@ -118,7 +130,7 @@ impl Shared {
             (Ok(request), None) if matches!(request.operation, Operation::Identify) => {
                 self.answer(&request, Caller::Nobody).await
             }
-            (_, None) => return challenge(StatusCode::UNAUTHORIZED),
+            (_, None) => return Front::WsMan.challenge(StatusCode::UNAUTHORIZED),
             (Err(rejected), Some(_)) => self.refuse(&rejected),
         };
         let (code, bytes, content_type) = match outcome {
@@ -126,7 +138,7 @@ impl Shared {
             Outcome::Message(bytes, content_type) => (StatusCode::OK, bytes, content_type),
             Outcome::Fault(bytes, content_type) => (StatusCode::INTERNAL_SERVER_ERROR, bytes, content_type),
         };
-        let mut reply = Response::new(Full::from(bytes));
+        let mut reply = Response::new(Either::Left(Full::from(bytes)));
         *reply.status_mut() = code;
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply
@@ -167,28 +179,65 @@ impl Shared {
     }
 }
 
+impl Front {
+    fn of(path: &str) -> Option<Self> {
+        match path {
+            "/wsman" | "/wsman/" => Some(Front::WsMan),
+            path if json::is_ours(path) => Some(Front::Json),
+            _ => None,
+        }
+    }
+
+    /// The door and the address, for the audit.
+    fn tcp(self, address: &str) -> String {
+        match self {
+            Front::WsMan => format!("wsman {address}"),
+            Front::Json => format!("json {address}"),
+        }
+    }
+
+    /// The peer of the Unix socket, come through this front.
+    fn peer(self, who: &Principal) -> Principal {
+        match self {
+            Front::WsMan => who.clone(),
+            Front::Json => Principal { from: format!("json {}", who.from), ..who.clone() },
+        }
+    }
+
+    /// A refusal that says no more than its status.
+    fn refusal(self, code: StatusCode) -> Reply {
+        match self {
+            Front::WsMan => status(code),
+            Front::Json => json::refusal(code),
+        }
+    }
+
+    /// A refusal on a connection that goes on.
+    fn challenge(self, code: StatusCode) -> Reply {
+        let mut reply = self.refusal(code);
+        if code == StatusCode::UNAUTHORIZED {
+            let basic = HeaderValue::from_static(match self {
+                Front::WsMan => "Basic realm=\"WSMAN\"",
+                Front::Json => "Basic realm=\"OpenRDMS\", charset=\"UTF-8\"",
+            });
+            reply.headers_mut().insert(WWW_AUTHENTICATE, basic);
+        }
+        if code == StatusCode::SERVICE_UNAVAILABLE {
+            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        reply
+    }
+
+    /// A refusal on a connection whose rest cannot be read any more.
+    fn closing(self, code: StatusCode) -> Reply {
+        closed(self.refusal(code))
+    }
+}
+
 fn status(code: StatusCode) -> Reply {
-    let mut reply = Response::new(Full::default());
+    let mut reply = Response::new(Either::Left(Full::default()));
     *reply.status_mut() = code;
     reply
-}
-
-/// A refusal on a connection that goes on.
-fn challenge(code: StatusCode) -> Reply {
-    let mut reply = status(code);
-    if code == StatusCode::UNAUTHORIZED {
-        let basic = HeaderValue::from_static("Basic realm=\"WSMAN\"");
-        reply.headers_mut().insert(WWW_AUTHENTICATE, basic);
-    }
-    if code == StatusCode::SERVICE_UNAVAILABLE {
-        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    reply
-}
-
-/// A refusal on a connection whose rest cannot be read any more.
-fn closing(code: StatusCode) -> Reply {
-    closed(status(code))
 }
 
 /// The last reply of a connection.

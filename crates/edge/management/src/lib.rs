@@ -1,20 +1,23 @@
-//! HTTP listeners for WS-Management: TLS, loopback and Unix sockets in front of one
+//! HTTP listeners for WS-Management and JSON: TLS, loopback and Unix sockets in front of one
 //! [`openrdms_cim::CimService`].
 //!
 //! What may come in is limited before it is looked at: connections, header time, body size and time, the time
 //! of a request, open listings. Nothing is executed for a caller who has not proved who it is. Replies carry
-//! their length and are never chunked, because some clients cannot read chunks.
+//! their length and are never chunked, because some clients cannot read chunks; only a stream of events is, whose clients
+//! can.
 
 mod basic;
 mod contexts;
 mod dispatch;
 mod http;
+mod json;
 mod listen;
 mod shares;
 mod subscriptions;
 mod tls;
 
 pub use basic::{AuthFailure, Authenticate};
+pub use json::openapi;
 pub use listen::{PeerPolicy, ServeError};
 pub use subscriptions::{PushTo, PushToError};
 pub use tls::Tls;
@@ -61,6 +64,12 @@ pub struct Config {
     pub subscription_life: Duration,
     /// The longest that a client may ask for.
     pub subscription_longest: Duration,
+    /// Streams of events over JSON in all; users who are no administrators have half of the room at most.
+    pub max_streams: usize,
+    /// Streams of one principal.
+    pub max_streams_each: usize,
+    /// How often a stream in which nothing happens says so.
+    pub stream_heartbeat: Duration,
     /// Where events may be pushed.
     pub push_to: Arc<PushTo>,
     /// How long the TLS handshake may take.
@@ -92,6 +101,7 @@ struct Shared {
     contexts: contexts::Contexts,
     methods: dispatch::Methods,
     subscriptions: Arc<subscriptions::Subscriptions>,
+    streams: json::Streams,
 }
 
 impl Server {
@@ -100,7 +110,9 @@ impl Server {
         let contexts = contexts::Contexts::new(&config);
         let methods = dispatch::Methods::new(&config);
         let subscriptions = Arc::new(subscriptions::Subscriptions::new(&config));
-        Self { shared: Arc::new(Shared { service, auth, config, contexts, methods, subscriptions }) }
+        let streams = json::Streams::new(&config);
+        let shared = Shared { service, auth, config, contexts, methods, subscriptions, streams };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Waits until no method runs any more, those included whose caller has gone: for after the listeners
@@ -114,6 +126,14 @@ impl Server {
     pub async fn subscriptions_ended(&self) {
         self.shared.subscriptions.close();
         self.shared.subscriptions.ended().await;
+    }
+}
+
+impl Shared {
+    /// Lets nobody wait for events any longer.
+    fn close(&self) {
+        self.subscriptions.close();
+        self.streams.close();
     }
 }
 
@@ -138,6 +158,9 @@ impl Default for Config {
             max_subscriptions_each: 50,
             subscription_life: Duration::from_secs(600),
             subscription_longest: Duration::from_secs(24 * 3600),
+            max_streams: 128,
+            max_streams_each: 16,
+            stream_heartbeat: Duration::from_secs(15),
             push_to: Arc::default(),
             handshake_timeout: Duration::from_secs(10),
             unproved_limit: Duration::from_secs(30),

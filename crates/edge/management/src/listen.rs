@@ -73,11 +73,8 @@ impl Server {
                 continue;
             }
             let profiles: &[&str] = if tls.is_some() { &HTTPS_PROFILES } else { &HTTP_PROFILES };
-            let door = Door::Tcp {
-                from: format!("wsman {}", peer.ip().to_canonical()),
-                profiles,
-                proved: Notify::new(),
-            };
+            let door =
+                Door::Tcp { from: peer.ip().to_canonical().to_string(), profiles, proved: Notify::new() };
             let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.current()));
             let (shared, stop) = (Arc::clone(&self.shared), connections.shutdown.clone());
             connections.tasks.spawn(async move {
@@ -121,7 +118,7 @@ impl Server {
     }
 
     /// Serves one connection that is not of this machine's network, such as a pipe within the process, to its end or
-    /// until `shutdown`. Every request has to prove who it comes from; `from` tells the audit where that was. Dropping
+    /// until `shutdown`. Every request has to prove who it comes from; `from` tells the audit where that is. Dropping
     /// it drops the connection.
     pub async fn serve_stream<S>(&self, stream: S, from: &str, shutdown: CancellationToken)
     where
@@ -234,7 +231,7 @@ async fn connection<S>(
         ended = serving.as_mut() => Ok(ended),
         () = shutdown.cancelled() => {
             // what waits for events would wait for long
-            shared.subscriptions.close();
+            shared.close();
             serving.as_mut().graceful_shutdown();
             timeout(grace, serving).await
         }

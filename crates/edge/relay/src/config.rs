@@ -27,7 +27,7 @@ pub struct Limits {
     pub negotiate: Duration,
     /// From the connection until the user is proved. Clients may show a certificate warning meanwhile.
     pub authenticate: Duration,
-    /// From Client Info until the desktop is bound, the broker's 6 s included. Many clients give up after 9 s.
+    /// From Client Info until the desktop is bound, the 4.5 s of the broker included. Many clients give up after 9 s.
     pub bind: Duration,
     /// From the binding until the desktop is active. A desktop that takes longer is given up: its session would
     /// be starting for ever.

@@ -4,13 +4,14 @@
 //! into it and written from it: nothing is allocated or moved per frame. Before the first byte of a frame is passed on, its
 //! head is there and has been looked at, and channel ids in it have been rewritten where the legs differ. So at any
 //! moment it is known how much of a frame the client still has to get before somebody else may speak to it: at the end,
-//! and once in between, behind the connection sequence.
+//! and once in between, behind the connection sequence. What must not reach the client ([`Guard`]) is known by then too,
+//! so whatever is left of a frame that it has had a part of is harmless.
 
 mod spare;
 #[cfg(test)]
 mod tests;
 
-use openrdms_rdp::{ChannelMap, FrameError, frame_len, watch};
+use openrdms_rdp::{ChannelMap, DesktopFault, FrameError, Guard, Harmless, frame_len, watch};
 use std::{
     future::poll_fn,
     io, mem,
@@ -41,8 +42,8 @@ pub enum Event {
     DesktopGone,
     /// The client sent something that is not a frame.
     ClientBroke(FrameError),
-    /// The desktop sent something that is not a frame.
-    DesktopBroke(FrameError),
+    /// The desktop sent something that is not a frame, or that its client must not see.
+    DesktopBroke(DesktopFault),
 }
 
 /// Both legs and what is under way between them.
@@ -63,14 +64,15 @@ struct Watch {
     map: Option<ChannelMap>,
     /// The I/O channel as the client knows it.
     io: u16,
+    guard: Guard,
     share_id: Option<u32>,
     /// A Font Map has come.
     ready: bool,
     input_reported: Option<Instant>,
 }
 
-/// One direction. In `buffer`: `start..looked` may be passed on, `looked..end` is the beginning of a head. Between two
-/// calls there is a buffer only if something is in it.
+/// One direction. In `buffer`: `start..looked` may be passed on, `looked..end` is the beginning of a frame that may not yet.
+/// Between two calls there is a buffer only if something is in it.
 struct Lane {
     buffer: Vec<u8>,
     start: usize,
@@ -93,6 +95,18 @@ struct Aside {
     sent: usize,
 }
 
+/// What becomes of a frame whose head is there.
+enum Notice {
+    /// It goes on.
+    Pass,
+    /// It goes on when the pump does.
+    Report(Event),
+    /// All of it has to be there first; it fits into a buffer.
+    Wait,
+    /// It goes nowhere.
+    Refuse(Event),
+}
+
 enum LaneStop {
     Noticed(Event),
     SourceGone,
@@ -107,14 +121,15 @@ where
 {
     /// Begins between two legs whose next byte is the first of a frame. `io` is the client's I/O channel.
     pub fn new(client: C, desktop: D, map: Option<ChannelMap>, io: u16) -> Self {
-        let watch = Watch { map, io, share_id: None, ready: false, input_reported: None };
+        let watch =
+            Watch { map, io, guard: Guard::new(io), share_id: None, ready: false, input_reported: None };
         Self { client, desktop, down: Lane::new(), up: Lane::new(), watch }
     }
 
     /// Passes bytes on until there is something to report.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let Self { client, desktop, down, up, watch } = self;
-        if let Poll::Ready(stop) = up.poll(cx, client, desktop, |head| watch.client_said(head)) {
+        if let Poll::Ready(stop) = up.poll(cx, client, desktop, |here, _| watch.client_said(here)) {
             return Poll::Ready(match stop {
                 LaneStop::Noticed(event) => event,
                 LaneStop::SourceGone => Event::ClientGone,
@@ -122,11 +137,12 @@ where
                 LaneStop::Broke(error) => Event::ClientBroke(error),
             });
         }
-        down.poll(cx, desktop, client, |head| watch.desktop_said(head)).map(|stop| match stop {
+        down.poll(cx, desktop, client, |here, length| watch.desktop_said(here, length)).map(|stop| match stop
+        {
             LaneStop::Noticed(event) => event,
             LaneStop::SourceGone => Event::DesktopGone,
             LaneStop::SinkGone => Event::ClientGone,
-            LaneStop::Broke(error) => Event::DesktopBroke(error),
+            LaneStop::Broke(error) => Event::DesktopBroke(error.into()),
         })
     }
 
@@ -177,33 +193,47 @@ where
 }
 
 impl Watch {
-    fn client_said(&mut self, head: &mut [u8]) -> ControlFlow<Event> {
+    fn client_said(&mut self, here: &mut [u8]) -> Notice {
+        let head = head(here);
         let input = watch::carries_input(head, self.io);
         if let Some(map) = &self.map {
             map.to_desktop(head);
         }
         if input && self.input_reported.is_none_or(|at| at.elapsed() >= INPUT_EVERY) {
             self.input_reported = Some(Instant::now());
-            return ControlFlow::Break(Event::Input);
+            return Notice::Report(Event::Input);
         }
-        ControlFlow::Continue(())
+        Notice::Pass
     }
 
-    fn desktop_said(&mut self, head: &mut [u8]) -> ControlFlow<Event> {
-        if let Some(map) = &self.map {
+    fn desktop_said(&mut self, here: &mut [u8], length: usize) -> Notice {
+        let map = self.map.as_ref();
+        match self.guard.check(here, length, |id| map.map_or(id, |map| map.client_id(id))) {
+            Ok(Harmless::Whole) => {}
+            Ok(Harmless::Unknown) => return Notice::Wait,
+            Err(fault) => return Notice::Refuse(Event::DesktopBroke(fault)),
+        }
+        let head = head(here);
+        if let Some(map) = map {
             map.to_client(head);
         }
         if let Some(id) = watch::demand_active(head, self.io) {
             let first = self.share_id.replace(id).is_none();
             if first {
-                return ControlFlow::Break(Event::Activated);
+                return Notice::Report(Event::Activated);
             }
         } else if !self.ready && self.share_id.is_some() && watch::font_map(head, self.io) {
             self.ready = true;
-            return ControlFlow::Break(Event::Ready);
+            return Notice::Report(Event::Ready);
         }
-        ControlFlow::Continue(())
+        Notice::Pass
     }
+}
+
+/// The head of a frame of which it is here.
+fn head(here: &mut [u8]) -> &mut [u8] {
+    let n = here.len().min(watch::HEAD);
+    &mut here[..n]
 }
 
 impl Lane {
@@ -226,7 +256,7 @@ impl Lane {
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        notice: impl FnMut(&mut [u8]) -> ControlFlow<Event>,
+        notice: impl FnMut(&mut [u8], usize) -> Notice,
     ) -> Poll<LaneStop>
     where
         R: AsyncRead + Unpin,
@@ -247,7 +277,7 @@ impl Lane {
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        mut notice: impl FnMut(&mut [u8]) -> ControlFlow<Event>,
+        mut notice: impl FnMut(&mut [u8], usize) -> Notice,
     ) -> Poll<LaneStop>
     where
         R: AsyncRead + Unpin,
@@ -286,22 +316,30 @@ impl Lane {
         }
     }
 
-    /// Walks over what has come in. Stops at the beginning of a head that is not complete, and behind a head that
-    /// is to be reported.
+    /// Walks over what has come in. Stops where more has to come before a frame may go on, behind a head that is to be
+    /// reported, and before a frame that goes nowhere.
     fn look(
         &mut self,
-        notice: &mut impl FnMut(&mut [u8]) -> ControlFlow<Event>,
+        notice: &mut impl FnMut(&mut [u8], usize) -> Notice,
     ) -> Result<ControlFlow<Event>, FrameError> {
         while self.looked < self.end {
             if self.frame_left == 0 {
                 let rest = &mut self.buffer[self.looked..self.end];
                 let Some(length) = frame_len(rest)? else { break };
-                let Some(head) = rest.get_mut(..length.min(watch::HEAD)) else { break };
+                if rest.len() < length.min(watch::HEAD) {
+                    break;
+                }
+                let here = length.min(rest.len());
+                let event = match notice(&mut rest[..here], length) {
+                    Notice::Pass => None,
+                    Notice::Report(event) => Some(event),
+                    Notice::Wait => break,
+                    Notice::Refuse(event) => return Ok(ControlFlow::Break(event)),
+                };
                 self.frame_left = length;
-                let flow = notice(head);
                 self.step_over();
-                if flow.is_break() {
-                    return Ok(flow);
+                if let Some(event) = event {
+                    return Ok(ControlFlow::Break(event));
                 }
             } else {
                 self.step_over();
@@ -350,7 +388,8 @@ impl Lane {
         }
     }
 
-    /// Makes the buffer begin at its beginning again, once only a piece of a head is left in it.
+    /// Makes the buffer begin at its beginning again, once only the beginning of a frame is left in it that may not go on
+    /// yet.
     fn make_room(&mut self) {
         if self.start == self.looked && self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);

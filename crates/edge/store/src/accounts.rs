@@ -81,6 +81,11 @@ pub(crate) async fn delete(connection: &mut SqliteConnection, user: UserName) ->
     if lives.is_some() {
         return Err(StoreError::Conflict(Existing::SessionOfUser));
     }
+    sqlx::query("DELETE FROM assignment WHERE user_key = ?")
+        .bind(user.key())
+        .execute(&mut *connection)
+        .await
+        .map_err(map)?;
     let deleted =
         sqlx::query("DELETE FROM account WHERE user_key = ?").bind(user.key()).execute(connection).await;
     match deleted.map_err(map)?.rows_affected() {

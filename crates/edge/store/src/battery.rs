@@ -1,12 +1,15 @@
 //! One battery of tests for every adapter of the port: a function a rule, on `Arc<dyn Store>`. An adapter hands
 //! each an empty store.
 
+mod kept;
+
+pub(crate) use kept::*;
 use openrdms_broker::change::{ChangeKind, Position, Span};
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::{
-    Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, ConnectionId,
-    Credentials, Desktop, DesktopHandle, DesktopName, Endpoint, HostName, Intake, Lease, LimitAction, Limits,
-    NodeId, Outcome, Role, Session, SessionUid, State, Timestamp, UserName,
+    Account, AccountChange, Assignment, AuditRecord, Collection, CollectionAlias, CollectionChange,
+    ConnectionId, Credentials, Desktop, DesktopHandle, DesktopName, Endpoint, HostName, Intake, Lease,
+    LimitAction, Limits, NodeId, Outcome, Role, Session, SessionUid, State, Timestamp, UserName,
     ports::{Existing, SessionCursor, SessionFilter, Store, StoreError, store::NewSession},
     session::reconnect::{Cookie, Reconnect},
     session::{Cause, DetachReason, EndReason, LostReason},
@@ -56,17 +59,17 @@ fn desktop(desktop: &str, collection: &str) -> Desktop {
         host: HostName::new("Host").unwrap(),
         certificate_sha256: [7; 32],
         handle: None,
+        paused: false,
     }
 }
 
 pub(crate) fn collection(name: &str, size: u32) -> Collection {
     Collection {
-        alias: alias(name),
         display_name: "A pool".to_owned(),
         size,
         users: Some(vec![user("alice")]),
         limits: Limits { idle: 1800, action: LimitAction::Logoff, ..Limits::default() },
-        created: NOW,
+        ..Collection::new(alias(name), NOW)
     }
 }
 
@@ -300,7 +303,7 @@ fn handle(pid: i32) -> DesktopHandle {
 /// Free desktops of collection `p` on a host, by name.
 async fn free(store: &Subject, host: &str, now: i64) -> Vec<String> {
     let host = HostName::new(host).unwrap();
-    let free = store.free_desktops(&alias("P"), &host, Timestamp(now), 10).await.unwrap();
+    let free = store.free_desktops(&alias("P"), &host, None, Timestamp(now), 10).await.unwrap();
     free.into_iter().map(|d| d.name.into()).collect()
 }
 
@@ -312,7 +315,7 @@ pub(crate) async fn free_desktops_are_those_in_which_nothing_can_run(store: Subj
     let mut taken = store.insert_session(new_session("alice", "p", "p-2", "host")).await.unwrap();
     assert_eq!(free(&store, "HOST", 50).await, ["P-1", "P-3", "P-4"]);
     let host = HostName::new("host").unwrap();
-    assert_eq!(store.free_desktops(&alias("p"), &host, Timestamp(50), 1).await.unwrap().len(), 1);
+    assert_eq!(store.free_desktops(&alias("p"), &host, None, Timestamp(50), 1).await.unwrap().len(), 1);
     // nobody knows what runs in a Lost one, and something may in one that left a handle
     taken.state = State::Lost { since: NOW, reason: LostReason::HostSilent };
     let taken = store.update_session(&taken).await.unwrap();
@@ -335,6 +338,105 @@ pub(crate) async fn only_hosts_that_are_up_and_open_have_free_desktops(store: Su
     assert!(free(&store, "host", 50).await.is_empty());
     store.set_intake("host", Intake::Open).await.unwrap();
     assert_eq!(free(&store, "host", 50).await, ["P-1"]);
+}
+
+fn assignment(desktop: &str, collection: &str, owner: &str) -> Assignment {
+    Assignment { desktop: name(desktop), collection: alias(collection), user: user(owner), since: NOW }
+}
+
+pub(crate) async fn a_desktop_has_one_owner_and_a_user_one_desktop_a_collection(store: Subject) {
+    for pool in ["p", "q"] {
+        let desktops = [1, 2].map(|number| desktop(&format!("{pool}-{number}"), pool));
+        store.insert_collection(&collection(pool, 2), &desktops).await.unwrap();
+    }
+    let first = assignment("p-1", "p", "alice");
+    store.insert_assignment(&first).await.unwrap();
+    let taken = store.insert_assignment(&assignment("P-1", "P", "bob")).await;
+    assert!(matches!(taken, Err(StoreError::Conflict(Existing::AssignmentOfDesktop))), "{taken:?}");
+    let second = store.insert_assignment(&assignment("p-2", "p", "ALICE")).await;
+    assert!(matches!(second, Err(StoreError::Conflict(Existing::AssignmentOfUser))), "{second:?}");
+    for missing in [assignment("p-3", "p", "bob"), assignment("p-2", "q", "bob")] {
+        let missing = store.insert_assignment(&missing).await;
+        assert!(matches!(missing, Err(StoreError::NotFound(_))), "{missing:?}");
+    }
+    store.insert_assignment(&assignment("q-2", "q", "alice")).await.unwrap();
+    store.insert_assignment(&assignment("q-1", "q", "bob")).await.unwrap();
+    assert_eq!(store.assignment(&name("P-1")).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.assignment_of_user(&alias("P"), &user("Alice")).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.assignment_of_user(&alias("p"), &user("bob")).await.unwrap(), None);
+    let page = store.assignments(None, None, 2).await.unwrap();
+    assert_eq!((page.rows[0].clone(), page.rows.len(), page.next.clone()), (first, 2, Some(name("q-1"))));
+    assert_eq!(store.assignments(None, page.next, 2).await.unwrap().rows[0].desktop, name("q-2"));
+    assert_eq!(store.assignments(Some(&alias("Q")), None, 9).await.unwrap().rows.len(), 2);
+    store.delete_assignment(&name("P-1")).await.unwrap();
+    assert!(matches!(store.delete_assignment(&name("p-1")).await, Err(StoreError::NotFound(_))));
+}
+
+pub(crate) async fn an_assignment_goes_with_its_desktop_collection_and_account(store: Subject) {
+    let desktops = ["p-1", "p-2", "p-3"].map(|name| desktop(name, "p"));
+    store.insert_collection(&collection("p", 3), &desktops).await.unwrap();
+    for (desktop, owner) in [("p-1", "alice"), ("p-2", "bob"), ("p-3", "carol")] {
+        store.insert_account(&account(owner), 1..=9).await.unwrap();
+        store.insert_assignment(&assignment(desktop, "p", owner)).await.unwrap();
+    }
+    store.delete_desktop(&name("P-1")).await.unwrap();
+    store.delete_account(&user("bob")).await.unwrap();
+    let left = store.assignments(None, None, 9).await.unwrap().rows;
+    assert_eq!(left, [assignment("p-3", "p", "carol")]);
+    store.delete_collection(&alias("p")).await.unwrap();
+    assert!(store.assignments(None, None, 9).await.unwrap().rows.is_empty());
+}
+
+pub(crate) async fn an_assigned_desktop_is_free_for_its_owner_alone(store: Subject) {
+    let host = HostName::new("Host").unwrap();
+    store.renew_lease(&lease("Host", 1, 100), Timestamp(0)).await.unwrap();
+    store.insert_collection(&collection("p", 2), &["p-1", "p-2"].map(|n| desktop(n, "p"))).await.unwrap();
+    store.insert_assignment(&assignment("p-1", "p", "alice")).await.unwrap();
+    let free = async |owner: Option<&str>| {
+        let owner = owner.map(user);
+        let free = store.free_desktops(&alias("p"), &host, owner.as_ref(), Timestamp(50), 9).await.unwrap();
+        free.into_iter().map(|desktop| desktop.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(free(None).await, ["p-2"]);
+    assert_eq!(free(Some("ALICE")).await, ["p-1"]);
+    assert!(free(Some("bob")).await.is_empty());
+}
+
+pub(crate) async fn a_collection_counts_the_desktops_that_come_and_go(store: Subject) {
+    store.insert_collection(&collection("p", 1), &[desktop("p-1", "p")]).await.unwrap();
+    let size = async || store.collection("p").await.unwrap().unwrap().size;
+    store.insert_desktop(&desktop("p-x", "P")).await.unwrap();
+    assert_eq!(size().await, 2);
+    let again = store.insert_desktop(&desktop("P-X", "p")).await;
+    assert!(matches!(again, Err(StoreError::Conflict(Existing::Desktop))), "{again:?}");
+    let nowhere = store.insert_desktop(&desktop("z-1", "z")).await;
+    assert!(matches!(nowhere, Err(StoreError::NotFound("collection"))), "{nowhere:?}");
+    let session = store.insert_session(new_session("alice", "p", "p-x", "host")).await.unwrap();
+    let busy = store.delete_desktop(&name("p-x")).await;
+    assert!(matches!(busy, Err(StoreError::Conflict(Existing::SessionInDesktop))), "{busy:?}");
+    assert_eq!(size().await, 2);
+    store.update_session(&ended(session)).await.unwrap();
+    store.delete_desktop(&name("P-X")).await.unwrap();
+    assert_eq!(size().await, 1);
+    assert!(matches!(store.delete_desktop(&name("p-x")).await, Err(StoreError::NotFound(_))));
+}
+
+pub(crate) async fn a_desktop_is_paused_as_long_as_it_is_that_one(store: Subject) {
+    store.insert_collection(&collection("p", 1), &[desktop("p-1", "p")]).await.unwrap();
+    let paused = async || store.desktop(&name("p-1")).await.unwrap().unwrap().paused;
+    let (first, second) = (handle(1), handle(2));
+    let early = store.set_desktop_paused(&name("p-1"), &first, true).await;
+    assert!(matches!(early, Err(StoreError::Stale)), "{early:?}");
+    store.set_desktop_handle(&name("p-1"), Some(&first)).await.unwrap();
+    store.set_desktop_paused(&name("P-1"), &first, true).await.unwrap();
+    assert!(paused().await);
+    let other = store.set_desktop_paused(&name("p-1"), &second, false).await;
+    assert!(matches!(other, Err(StoreError::Stale)), "{other:?}");
+    store.set_desktop_handle(&name("p-1"), Some(&second)).await.unwrap();
+    assert!(!paused().await, "another one");
+    store.set_desktop_paused(&name("p-1"), &second, true).await.unwrap();
+    store.clear_desktop_handle(&name("p-1"), &second).await.unwrap();
+    assert!(!paused().await, "it does not run");
 }
 
 pub(crate) async fn a_host_has_one_node_at_a_time(store: Subject) {

@@ -3,6 +3,7 @@
 use crate::{error::map, row};
 use openrdms_broker::{
     Collection, CollectionAlias, CollectionChange, Desktop, DesktopHandle, DesktopName, HostName, Timestamp,
+    UserName,
     ports::{Existing, Page, StoreError},
 };
 use sqlx::{SqliteConnection, SqlitePool};
@@ -19,15 +20,60 @@ pub(crate) async fn insert(
         .await
         .map_err(map)?;
     for desktop in desktops {
-        sqlx::query("INSERT INTO desktop (name_key, collection_key, row) VALUES (?, ?, ?)")
-            .bind(row::key(desktop.name.as_str()))
-            .bind(row::key(desktop.collection.as_str()))
-            .bind(row::write(&desktop)?)
-            .execute(&mut *connection)
-            .await
-            .map_err(map)?;
+        insert_row(connection, &desktop).await?;
     }
     Ok(())
+}
+
+async fn insert_row(connection: &mut SqliteConnection, desktop: &Desktop) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO desktop (name_key, collection_key, row) VALUES (?, ?, ?)")
+        .bind(row::key(desktop.name.as_str()))
+        .bind(row::key(desktop.collection.as_str()))
+        .bind(row::write(desktop)?)
+        .execute(connection)
+        .await
+        .map_err(map)?;
+    Ok(())
+}
+
+pub(crate) async fn insert_desktop(
+    connection: &mut SqliteConnection,
+    desktop: Desktop,
+) -> Result<(), StoreError> {
+    insert_row(connection, &desktop).await?;
+    count(connection, &row::key(desktop.collection.as_str())).await
+}
+
+pub(crate) async fn delete_desktop(
+    connection: &mut SqliteConnection,
+    name: DesktopName,
+) -> Result<(), StoreError> {
+    let desktop = writable(connection, &name).await?;
+    let key = row::key(name.as_str());
+    let lives: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM session WHERE desktop_key = ? AND listed = 1 LIMIT 1")
+            .bind(&key)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(map)?;
+    if lives.is_some() {
+        return Err(StoreError::Conflict(Existing::SessionInDesktop));
+    }
+    sqlx::query("DELETE FROM desktop WHERE name_key = ?")
+        .bind(&key)
+        .execute(&mut *connection)
+        .await
+        .map_err(map)?;
+    count(connection, &row::key(desktop.collection.as_str())).await
+}
+
+/// Writes down how many desktops a collection has.
+async fn count(connection: &mut SqliteConnection, key: &str) -> Result<(), StoreError> {
+    let count = sqlx::query_scalar("SELECT count(*) FROM desktop WHERE collection_key = ?").bind(key);
+    let count: i64 = count.fetch_one(&mut *connection).await.map_err(map)?;
+    let mut collection = writable_collection(connection, key).await?;
+    collection.size = u32::try_from(count).unwrap_or(u32::MAX);
+    write_collection(connection, key, &collection).await
 }
 
 pub(crate) async fn change(
@@ -35,13 +81,24 @@ pub(crate) async fn change(
     key: String,
     change: CollectionChange,
 ) -> Result<(), StoreError> {
-    let found = sqlx::query_scalar("SELECT row FROM collection WHERE alias_key = ?").bind(&key);
-    let found = found.fetch_optional(&mut *connection).await.map_err(map)?;
-    let collection: Collection = row::read_optional(found)?.ok_or(StoreError::NotFound("collection"))?;
-    let collection = change.of(collection);
+    let collection = change.of(writable_collection(connection, &key).await?);
+    write_collection(connection, &key, &collection).await
+}
+
+async fn writable_collection(connection: &mut SqliteConnection, key: &str) -> Result<Collection, StoreError> {
+    let found = sqlx::query_scalar("SELECT row FROM collection WHERE alias_key = ?").bind(key);
+    let found = found.fetch_optional(connection).await.map_err(map)?;
+    row::read_optional(found)?.ok_or(StoreError::NotFound("collection"))
+}
+
+async fn write_collection(
+    connection: &mut SqliteConnection,
+    key: &str,
+    collection: &Collection,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE collection SET row = ? WHERE alias_key = ?")
-        .bind(row::write(&collection)?)
-        .bind(&key)
+        .bind(row::write(collection)?)
+        .bind(key)
         .execute(connection)
         .await
         .map_err(map)?;
@@ -77,7 +134,7 @@ pub(crate) async fn set_handle(
     handle: Option<DesktopHandle>,
 ) -> Result<(), StoreError> {
     let mut desktop = writable(connection, &name).await?;
-    desktop.handle = handle;
+    (desktop.handle, desktop.paused) = (handle, false);
     write_desktop(connection, &desktop).await
 }
 
@@ -88,10 +145,24 @@ pub(crate) async fn clear_handle(
 ) -> Result<(), StoreError> {
     let mut desktop = writable(connection, &name).await?;
     if desktop.handle.as_ref() == Some(&handle) {
-        desktop.handle = None;
+        (desktop.handle, desktop.paused) = (None, false);
         write_desktop(connection, &desktop).await?;
     }
     Ok(())
+}
+
+pub(crate) async fn set_paused(
+    connection: &mut SqliteConnection,
+    name: DesktopName,
+    handle: DesktopHandle,
+    paused: bool,
+) -> Result<(), StoreError> {
+    let mut desktop = writable(connection, &name).await?;
+    if desktop.handle.as_ref() != Some(&handle) {
+        return Err(StoreError::Stale);
+    }
+    desktop.paused = paused;
+    write_desktop(connection, &desktop).await
 }
 
 async fn writable(connection: &mut SqliteConnection, name: &DesktopName) -> Result<Desktop, StoreError> {
@@ -152,6 +223,7 @@ pub(crate) async fn desktops(
 /// Desktops in the order of their names, so that every node tries the same one first.
 pub(crate) const FREE: &str = "SELECT row FROM desktop WHERE collection_key = ?1 AND host_key = ?2
     AND NOT has_handle
+    AND (SELECT user_key FROM assignment WHERE assignment.desktop_key = desktop.name_key) IS ?5
     AND EXISTS (SELECT 1 FROM host WHERE name_key = ?2 AND lease_until > ?3 AND open = 1)
     AND NOT EXISTS (SELECT 1 FROM session
                     WHERE session.desktop_key = desktop.name_key AND session.listed = 1)
@@ -161,6 +233,7 @@ pub(crate) async fn free(
     readers: &SqlitePool,
     collection: &CollectionAlias,
     host: &HostName,
+    owner: Option<&UserName>,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Desktop>, StoreError> {
@@ -168,6 +241,7 @@ pub(crate) async fn free(
         .bind(row::key(collection.as_str()))
         .bind(row::key(host.as_str()))
         .bind(now.0)
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(owner.map(UserName::key));
     row::read_all(&found.fetch_all(readers).await.map_err(map)?)
 }

@@ -53,7 +53,7 @@ pub enum OpenError {
 }
 
 /// What each unique index stands for, found by the columns that SQLite names in its message.
-const CONFLICTS: [(&str, Existing); 9] = [
+const CONFLICTS: [(&str, Existing); 12] = [
     ("session.user_key", Existing::SessionOfUser),
     ("session.desktop_key", Existing::SessionInDesktop),
     ("session.host_key", Existing::SessionId),
@@ -63,6 +63,9 @@ const CONFLICTS: [(&str, Existing); 9] = [
     ("account.uid", Existing::Uid),
     ("account.", Existing::Account),
     ("uid_given.", Existing::Uid),
+    ("assignment.desktop_key", Existing::AssignmentOfDesktop),
+    ("assignment.user_key", Existing::AssignmentOfUser),
+    ("document.", Existing::Document),
 ];
 
 /// `SQLITE_CORRUPT` and `SQLITE_NOTADB`, in the low byte of the extended code.

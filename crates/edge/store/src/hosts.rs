@@ -65,6 +65,19 @@ pub(crate) async fn set_intake(
     Ok(known)
 }
 
+pub(crate) async fn turn_intake(
+    connection: &mut SqliteConnection,
+    name: String,
+    intake: Intake,
+    now: Timestamp,
+) -> Result<KnownHost, StoreError> {
+    let before = read(connection, &row::key(&name)).await?.ok_or(StoreError::NotFound("host"))?;
+    if before.is_up(now) && before.intake != intake {
+        write(connection, &KnownHost { intake, ..before.clone() }).await?;
+    }
+    Ok(before)
+}
+
 pub(crate) async fn all(readers: &SqlitePool) -> Result<Vec<KnownHost>, StoreError> {
     let found = sqlx::query_scalar("SELECT row FROM host ORDER BY name_key");
     row::read_all(&found.fetch_all(readers).await.map_err(map)?)

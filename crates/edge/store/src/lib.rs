@@ -12,16 +12,19 @@
 //! generation guard, nothing else. SQL text is constant; values are always bound.
 
 mod accounts;
+mod assignments;
 #[cfg(test)]
 mod battery;
 mod catalogue;
 mod changes;
+mod documents;
 mod error;
 mod hosts;
 mod nodes;
 mod port;
 mod row;
 mod sessions;
+mod settings;
 mod sqlite;
 #[cfg(test)]
 mod tests;

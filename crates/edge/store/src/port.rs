@@ -118,10 +118,11 @@ impl Store for SqliteStore {
         &self,
         collection: &CollectionAlias,
         host: &HostName,
+        owner: Option<&UserName>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Desktop>, StoreError> {
-        catalogue::free(&self.readers, collection, host, now, limit).await
+        catalogue::free(&self.readers, collection, host, owner, now, limit).await
     }
 
     async fn orphans(&self, host: &HostName) -> Result<Vec<Desktop>, StoreError> {
@@ -130,6 +131,29 @@ impl Store for SqliteStore {
 
     async fn count_desktops(&self, host: &HostName) -> Result<u32, StoreError> {
         hosts::count_desktops(&self.readers, host).await
+    }
+
+    async fn insert_desktop(&self, desktop: &Desktop) -> Result<(), StoreError> {
+        let desktop = desktop.clone();
+        self.queue.write(|connection| Box::pin(catalogue::insert_desktop(connection, desktop))).await
+    }
+
+    async fn delete_desktop(&self, name: &DesktopName) -> Result<(), StoreError> {
+        let name = name.clone();
+        self.queue.write(|connection| Box::pin(catalogue::delete_desktop(connection, name))).await
+    }
+
+    async fn set_desktop_paused(
+        &self,
+        name: &DesktopName,
+        handle: &DesktopHandle,
+        paused: bool,
+    ) -> Result<(), StoreError> {
+        let (name, handle) = (name.clone(), handle.clone());
+        let set = self
+            .queue
+            .write(move |connection| Box::pin(catalogue::set_paused(connection, name, handle, paused)));
+        set.await
     }
 
     async fn set_desktop_handle(
@@ -171,6 +195,11 @@ impl Store for SqliteStore {
     async fn set_intake(&self, name: &str, intake: Intake) -> Result<KnownHost, StoreError> {
         let name = name.to_owned();
         self.queue.write(move |connection| Box::pin(hosts::set_intake(connection, name, intake))).await
+    }
+
+    async fn turn_intake(&self, name: &str, intake: Intake, now: Timestamp) -> Result<KnownHost, StoreError> {
+        let name = name.to_owned();
+        self.queue.write(move |connection| Box::pin(hosts::turn_intake(connection, name, intake, now))).await
     }
 
     async fn nodes(&self) -> Result<Vec<KnownNode>, StoreError> {

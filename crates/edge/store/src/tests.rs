@@ -40,6 +40,11 @@ on_sqlite! {
     a_collection_with_a_live_session_stays
     free_desktops_are_those_in_which_nothing_can_run
     only_hosts_that_are_up_and_open_have_free_desktops
+    a_desktop_has_one_owner_and_a_user_one_desktop_a_collection
+    an_assignment_goes_with_its_desktop_collection_and_account
+    an_assigned_desktop_is_free_for_its_owner_alone
+    a_collection_counts_the_desktops_that_come_and_go
+    a_desktop_is_paused_as_long_as_it_is_that_one
     a_host_has_one_node_at_a_time
     a_drained_host_stays_drained_through_leases
     a_node_is_known_by_its_word_and_stays_drained
@@ -59,6 +64,15 @@ on_sqlite! {
     whoever_waits_for_a_change_is_told_of_it
     the_audit_trail_is_read_newest_first
     the_audit_trail_is_paged_by_time_whenever_it_was_written
+    settings_are_kept_by_owner_and_name_without_case
+    settings_go_with_their_collection
+    a_text_is_set_where_it_is_the_expected_one
+    of_many_who_compare_and_set_each_wins_once
+    a_document_reads_back_as_it_was_written
+    a_document_is_changed_by_who_has_seen_it_last
+    documents_are_listed_in_pages_within_what_was_asked_for
+    documents_go_with_what_they_belong_to
+    of_many_who_turn_a_host_each_turn_is_ones
 }
 
 async fn open(directory: &Path) -> SqliteStore {

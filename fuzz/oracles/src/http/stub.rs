@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use zeroize::Zeroizing;
 
 /// `LAB\root:secret`, as it has to stand in a request.
-pub(super) const PROOF: &str = "TEFCXHJvb3Q6c2VjcmV0";
+pub(crate) const PROOF: &str = "TEFCXHJvb3Q6c2VjcmV0";
 
-pub(super) struct People;
+pub(crate) struct People;
 
-pub(super) struct Stub {
-    pub(super) calls: AtomicUsize,
+pub(crate) struct Stub {
+    pub(crate) calls: AtomicUsize,
 }
 
 #[async_trait::async_trait]
@@ -66,7 +66,8 @@ impl CimService for Stub {
 
     async fn get(&self, who: &Principal, path: &ObjectPath) -> Result<Instance, CimError> {
         self.called(who);
-        Ok(Instance::of(self.repository().class(&path.namespace, &path.class)?))
+        let named = Instance::of(self.repository().class(&path.namespace, &path.class)?);
+        Ok(path.keys.iter().fold(named, |named, (name, value)| named.with(name, value.clone())))
     }
 
     async fn put(&self, who: &Principal, path: &ObjectPath, _: Params) -> Result<Instance, CimError> {

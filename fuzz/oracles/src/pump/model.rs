@@ -1,6 +1,7 @@
 //! What has to come out of a stream that is known whole.
 
-use openrdms_rdp::{ChannelMap, FrameError, frame_len, watch};
+use super::guarded::Guarded;
+use openrdms_rdp::{ChannelMap, DesktopFault, frame_len, watch};
 use openrdms_relay::pump::Event;
 
 /// One direction.
@@ -10,10 +11,10 @@ pub(super) struct Model {
     pub(super) out: Vec<u8>,
     /// The same without it.
     pub(super) unspoken: Vec<u8>,
-    /// Frames of which at least the head is there.
+    /// Frames that go on, of which at least the head is there.
     pub(super) frames: usize,
     /// What the stream breaks with.
-    pub(super) broken: Option<FrameError>,
+    pub(super) broken: Option<DesktopFault>,
     /// Its last frame is not all there.
     pub(super) ends_within_a_frame: bool,
     /// Where in `out` the frames begin that are reported.
@@ -28,22 +29,28 @@ impl Model {
     /// From the client to the desktop.
     pub(super) fn up(stream: &[u8], map: Option<&ChannelMap>, io: u16) -> Self {
         let mut model = Self::default();
-        model.walk(stream, &[], |model, head| {
-            if watch::carries_input(head, io) {
-                model.input_at.get_or_insert(model.out.len());
-            }
-            if let Some(map) = map {
-                map.to_desktop(head);
-            }
-            false
-        });
+        model.walk(
+            stream,
+            &[],
+            |_, _| Some(Ok(())),
+            |model, head| {
+                if watch::carries_input(head, io) {
+                    model.input_at.get_or_insert(model.out.len());
+                }
+                if let Some(map) = map {
+                    map.to_desktop(head);
+                }
+                false
+            },
+        );
         model
     }
 
     /// From the desktop to the client, who is told `aside` behind the first Font Map.
     pub(super) fn down(stream: &[u8], map: Option<&ChannelMap>, io: u16, aside: &[u8]) -> Self {
-        let mut model = Self::default();
-        model.walk(stream, aside, |model, head| {
+        let (mut model, mut guarded) = (Self::default(), Guarded::default());
+        let judge = |frame: &[u8], length| guarded.judge(frame, length, (map, io));
+        model.walk(stream, aside, judge, |model, head| {
             if let Some(map) = map {
                 map.to_client(head);
             }
@@ -59,14 +66,20 @@ impl Model {
         model
     }
 
-    /// Looks at the head of each frame; where `look` says so, `aside` is said behind the frame.
-    fn walk(&mut self, mut stream: &[u8], aside: &[u8], mut look: impl FnMut(&mut Self, &mut [u8]) -> bool) {
+    /// Looks at the head of each frame that goes on, as `judge` says; where `look` says so, `aside` is said behind it.
+    fn walk(
+        &mut self,
+        mut stream: &[u8],
+        aside: &[u8],
+        mut judge: impl FnMut(&[u8], usize) -> Option<Result<(), DesktopFault>>,
+        mut look: impl FnMut(&mut Self, &mut [u8]) -> bool,
+    ) {
         loop {
             let length = match frame_len(stream) {
                 Ok(Some(length)) => length,
                 Ok(None) => return,
                 Err(error) => {
-                    self.broken = Some(error);
+                    self.broken = Some(error.into());
                     return;
                 }
             };
@@ -75,6 +88,14 @@ impl Model {
                 return;
             }
             let mut frame = stream[..length.min(stream.len())].to_vec();
+            match judge(&frame, length) {
+                Some(Ok(())) => {}
+                Some(Err(fault)) => {
+                    self.broken = Some(fault);
+                    return;
+                }
+                None => return,
+            }
             let speak = look(self, &mut frame[..head]);
             self.frames += 1;
             self.out.extend_from_slice(&frame);

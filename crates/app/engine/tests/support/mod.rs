@@ -3,16 +3,16 @@
 
 use openrdms_broker::ports::front::ConnectionEnd;
 use openrdms_broker::ports::{
-    Admission, AttachRequest, Front as _, Host, HostError, KillSwitch, LogonEnd, Prepared, Refusal,
+    Admission, AttachRequest, Front as _, Home, Host, HostError, KillSwitch, LogonEnd, Prepared, Refusal,
     StartDesktop, Store, Told,
 };
 use openrdms_broker::{
-    Account, Arrival, ClientFacts, ConnectionId, Cookie, Credentials, DesktopHandle, DesktopName, Endpoint,
-    HostName, Limits, NodeId, Role, Route, Session, SessionUid, Timestamp, UserName,
+    Account, Arrival, ClientFacts, Collection, ConnectionId, Cookie, Credentials, DesktopHandle, DesktopName,
+    Endpoint, HostName, NodeId, Role, Route, Session, SessionUid, Timestamp, UserName,
 };
 use openrdms_engine::{Engine, EngineConfig};
 use openrdms_store::SqliteStore;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,9 +28,20 @@ pub(crate) struct FakeHost {
     ends: Mutex<Ends>,
     /// Who was started last in which desktop.
     started: Mutex<HashMap<DesktopName, (UserName, DesktopHandle)>>,
+    /// What was prepared, in this order; as many as this may be.
+    pub(crate) prepared: Mutex<Vec<DesktopName>>,
+    pub(crate) may_prepare: watch::Sender<usize>,
+    pub(crate) fail_preparing: Mutex<HashSet<String>>,
     /// Starts wait until this is true.
     pub(crate) may_start: watch::Sender<bool>,
     pub(crate) fail_starts: std::sync::atomic::AtomicBool,
+    /// The homes that desktops were started with.
+    pub(crate) homes: Mutex<Vec<Home>>,
+    /// What stands still, by process id.
+    pub(crate) frozen: Mutex<HashSet<i32>>,
+    /// Freezing waits until this is true.
+    pub(crate) may_pause: watch::Sender<bool>,
+    pub(crate) fail_pauses: std::sync::atomic::AtomicBool,
     /// Messages are shown once this is true.
     pub(crate) may_show: watch::Sender<bool>,
     pub(crate) messages: Mutex<Vec<String>>,
@@ -45,8 +56,15 @@ impl FakeHost {
             next_pid: AtomicI32::new(1),
             ends: Mutex::default(),
             started: Mutex::default(),
+            prepared: Mutex::default(),
+            may_prepare: watch::Sender::new(usize::MAX),
+            fail_preparing: Mutex::default(),
             may_start: watch::Sender::new(true),
             fail_starts: false.into(),
+            homes: Mutex::default(),
+            frozen: Mutex::default(),
+            may_pause: watch::Sender::new(true),
+            fail_pauses: false.into(),
             may_show: watch::Sender::new(true),
             messages: Mutex::default(),
         })
@@ -75,7 +93,13 @@ impl Host for FakeHost {
         &self.boot_id
     }
 
-    async fn prepare(&self, _: &DesktopName) -> Result<Prepared, HostError> {
+    async fn prepare(&self, name: &DesktopName) -> Result<Prepared, HostError> {
+        let mut may = self.may_prepare.subscribe();
+        let _ = may.wait_for(|may| self.prepared.lock().unwrap().len() < *may).await;
+        if self.fail_preparing.lock().unwrap().contains(name.as_str()) {
+            return Err(HostError::Failed("no room on the disk".into()));
+        }
+        self.prepared.lock().unwrap().push(name.clone());
         Ok(Prepared { certificate_sha256: [7; 32] })
     }
 
@@ -88,6 +112,7 @@ impl Host for FakeHost {
         self.ends.lock().unwrap().insert(pid, watch::Sender::new(None));
         let endpoint = Endpoint::Unix { path: "/nowhere".into(), uid: start.uid };
         let handle = DesktopHandle { pid, start_time: 1, boot_id: self.boot_id.clone(), endpoint };
+        self.homes.lock().unwrap().push(start.home);
         self.started.lock().unwrap().insert(start.desktop, (start.user, handle.clone()));
         Ok(handle)
     }
@@ -125,6 +150,26 @@ impl Host for FakeHost {
     ) -> Result<(), HostError> {
         let _ = self.may_show.subscribe().wait_for(|may| *may).await;
         self.messages.lock().unwrap().push(format!("{title}: {text}"));
+        Ok(())
+    }
+
+    async fn pause(&self, _: &DesktopName, handle: &DesktopHandle) -> Result<(), HostError> {
+        let _ = self.may_pause.subscribe().wait_for(|may| *may).await;
+        if !self.running(handle).await {
+            return Err(HostError::NotRunning);
+        }
+        if self.fail_pauses.load(Ordering::SeqCst) {
+            return Err(HostError::Failed("something does not stop".into()));
+        }
+        self.frozen.lock().unwrap().insert(handle.pid);
+        Ok(())
+    }
+
+    async fn resume(&self, _: &DesktopName, handle: &DesktopHandle) -> Result<(), HostError> {
+        if !self.running(handle).await {
+            return Err(HostError::NotRunning);
+        }
+        self.frozen.lock().unwrap().remove(&handle.pid);
         Ok(())
     }
 
@@ -166,7 +211,10 @@ impl World {
         let engine = engine(&dir, host.clone(), config).await;
         add_users(engine.store()).await;
         let alias = openrdms_broker::CollectionAlias::new("pool").unwrap();
-        engine.create_collection(alias, "Pool".into(), 2, None, Limits::default()).await.unwrap();
+        engine
+            .create_collection(Collection { size: 2, ..Collection::new(alias, Timestamp(0)) })
+            .await
+            .unwrap();
         engine.recover().await.unwrap();
         Self { engine, host, dir }
     }

@@ -2,12 +2,16 @@
 
 pub(crate) mod cim;
 pub(crate) mod context;
+pub(crate) mod deployment;
 pub(crate) mod global;
 pub(crate) mod session;
 pub(crate) mod time;
 
 pub(crate) use cim::CimCommand;
 pub(crate) use context::ContextCommand;
+pub(crate) use deployment::{
+    App, AppCommand, AssignmentCommand, ImportArgs, JobCommand, Owner, SettingCommand, SettingType,
+};
 pub(crate) use global::{Format, Global};
 pub(crate) use session::{Act, Fixed, Narrow, SessionCommand, Target};
 
@@ -36,9 +40,25 @@ pub(crate) enum Command {
     /// Make, list and delete collections of desktops
     #[command(subcommand, arg_required_else_help = true)]
     Collection(CollectionCommand),
-    /// List desktops
+    /// List desktops, start, pause and stop them, and say whose they are
     #[command(subcommand, arg_required_else_help = true)]
     Desktop(DesktopCommand),
+    /// List who owns which desktop
+    #[command(subcommand, arg_required_else_help = true)]
+    Assignment(AssignmentCommand),
+    /// List, offer and withdraw applications
+    #[command(subcommand, arg_required_else_help = true)]
+    App(AppCommand),
+    /// List, read and write settings of the deployment, of collections and of hosts
+    #[command(subcommand, arg_required_else_help = true)]
+    Setting(SettingCommand),
+    /// Show, begin and cancel long work on collections
+    #[command(subcommand, arg_required_else_help = true)]
+    Job(JobCommand),
+    /// Print collections, desktops, assignments, applications and settings as one file
+    Export,
+    /// Make collections, desktops, assignments, applications and settings so as a file says
+    Import(ImportArgs),
     /// List hosts, and drain them
     #[command(subcommand, arg_required_else_help = true)]
     Host(HostCommand),
@@ -107,8 +127,31 @@ pub(crate) enum CollectionCommand {
         /// Who may use it; may be repeated [default: every account]
         #[arg(long = "user", value_name = "NAME")]
         users: Vec<String>,
+        /// Whom its desktops are for
+        #[arg(long, value_enum, default_value_t = KindArg::Pooled)]
+        kind: KindArg,
+        /// Throw away what a user writes when the session ends
+        #[arg(long)]
+        rollback: bool,
         #[command(flatten)]
         limits: LimitArgs,
+    },
+    /// Make another desktop in a collection
+    Add {
+        /// Its alias
+        alias: String,
+        /// The desktop's name
+        desktop: String,
+    },
+    /// Remove a desktop that has no session; homes are kept
+    Remove {
+        /// Its alias
+        alias: String,
+        /// The desktop's name
+        desktop: String,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
     },
     /// List collections
     List,
@@ -162,6 +205,16 @@ pub(crate) enum LimitActionArg {
     Logoff,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    /// Whoever comes gets a free one
+    Pooled,
+    /// Each user has their own, which an administrator assigns
+    Personal,
+    /// Each user has their own, from the first logon on
+    AutoPersonal,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DesktopCommand {
     /// List desktops
@@ -172,6 +225,36 @@ pub(crate) enum DesktopCommand {
         /// Only those of this host
         #[arg(long, value_name = "NAME")]
         host: Option<String>,
+    },
+    /// Let a paused desktop run on, or start one for its owner
+    Start {
+        /// Its name
+        name: String,
+    },
+    /// Freeze a desktop: it keeps its memory and computes nothing
+    Pause {
+        /// Its name
+        name: String,
+    },
+    /// Log off whoever is logged on
+    Stop {
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Make a user the owner of a desktop of a personal collection
+    Assign {
+        /// Its name
+        name: String,
+        /// Whose it becomes
+        user: String,
+    },
+    /// Take a desktop from its owner
+    Unassign {
+        /// Its name
+        name: String,
     },
 }
 

@@ -11,6 +11,7 @@ use openrdms_cim::class::qualifier;
 use openrdms_cim::path::canonical_namespace;
 use openrdms_cim::wql::Select;
 use openrdms_cim::{Class, Instance, ObjectPath, Parameter, Qualifier, Type, Value, WmiCode, mof};
+use serde_json::json;
 
 const CLASSES: &[Column] = &[
     Column::new("CLASS", &["Name"]),
@@ -80,6 +81,31 @@ pub(super) async fn run(command: &CimCommand, remote: &mut Remote, output: &Outp
                 })
                 .await
         }
+        CimCommand::Create { class, properties, force, within } => {
+            let path = parse(class, &within.namespace)?;
+            let class = remote.learn(&path.namespace, &path.class).await?;
+            let properties = parameters::properties(&class, properties)?;
+            confirm(&format!("Make an instance of {}?", class.name), *force)?;
+            remote.create(&path, &properties).await?;
+            changed(output, &path, "made", "created")
+        }
+        CimCommand::Set { path, properties, force, within } => {
+            let path = parse(path, &within.namespace)?;
+            let class = remote.learn(&path.namespace, &path.class).await?;
+            let path = path.typed(&class)?;
+            let properties = parameters::properties(&class, properties)?;
+            confirm(&format!("Change {path}?"), *force)?;
+            remote.put(&path, &properties).await?;
+            changed(output, &path, "changed", "changed")
+        }
+        CimCommand::Delete { path, force, within } => {
+            let path = parse(path, &within.namespace)?;
+            let class = remote.learn(&path.namespace, &path.class).await?;
+            let path = path.typed(&class)?;
+            confirm(&format!("Remove {path}?"), *force)?;
+            remote.delete(&path).await?;
+            changed(output, &path, "removed", "deleted")
+        }
         CimCommand::Invoke { path, method, parameters, force, within } => {
             let path = parse(path, &within.namespace)?;
             let class = remote.learn(&path.namespace, &path.class).await?;
@@ -102,6 +128,11 @@ pub(super) async fn run(command: &CimCommand, remote: &mut Remote, output: &Outp
             }
         }
     }
+}
+
+fn changed(output: &Output, path: &ObjectPath, said: &str, result: &str) -> Result<(), Failure> {
+    let path = path.to_string();
+    output.done(&format!("{path} is {said}"), &[("Path", json!(path)), ("Result", json!(result))])
 }
 
 /// A path as people type it; the namespace may be left out.

@@ -1,7 +1,7 @@
 //! `openrdms collection …`
 
 use super::Failure;
-use super::args::{CollectionCommand, LimitActionArg, LimitArgs};
+use super::args::{CollectionCommand, KindArg, LimitActionArg, LimitArgs};
 use super::output::{Column, Output, confirm, duration, text};
 use super::remote::{OURS, Remote};
 use openrdms_cim::{Instance, ObjectPath, Params, Value};
@@ -12,6 +12,7 @@ const CLASS: &str = "OpenRDMS_Collection";
 const COLUMNS: &[Column] = &[
     Column::new("ALIAS", &["Alias"]),
     Column::new("NAME", &["DisplayName"]),
+    Column::new("KIND", &["Kind"]),
     Column::new("DESKTOPS", &["Size"]),
     Column::new("SESSIONS", &["SessionCount"]),
     Column::new("CREATED", &["Created"]).wide(),
@@ -62,6 +63,16 @@ impl LimitArgs {
     }
 }
 
+impl KindArg {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pooled => "Pooled",
+            Self::Personal => "Personal",
+            Self::AutoPersonal => "AutoPersonal",
+        }
+    }
+}
+
 pub(super) async fn run(
     command: &CollectionCommand,
     remote: &Remote,
@@ -76,7 +87,7 @@ pub(super) async fn run(
             let path = class.with_key("Alias", alias.as_str());
             output.show(&remote.get(&path).await?, remote.class(CLASS))
         }
-        CollectionCommand::Create { alias, size, name, users, limits } => {
+        CollectionCommand::Create { alias, size, name, users, kind, rollback, limits } => {
             let users = match users.as_slice() {
                 [] => Value::Null,
                 names => Value::Array(names.iter().map(|name| Value::from(name.as_str())).collect()),
@@ -85,11 +96,32 @@ pub(super) async fn run(
                 .with("Alias", alias.as_str())
                 .with("DisplayName", name.as_deref().unwrap_or(alias))
                 .with("Size", *size)
-                .with("Users", users);
+                .with("Users", users)
+                .with("Kind", kind.name())
+                .with("Rollback", *rollback);
             let params = limits.add_to(params);
             remote.invoke(&class, "CreateCollection", params, &[]).await?;
             let sentence = format!("collection {alias} with {size} desktop(s) is ready");
             output.done(&sentence, &[("Alias", json!(alias)), ("Result", json!("created"))])
+        }
+        CollectionCommand::Add { alias, desktop } => {
+            let path = class.with_key("Alias", alias.as_str());
+            let name = Params::default().with("Name", desktop.as_str());
+            remote.invoke(&path, "AddDesktop", name, &[]).await?;
+            output.done(
+                &format!("collection {alias} has a desktop {desktop}"),
+                &[("Alias", json!(alias)), ("Name", json!(desktop)), ("Result", json!("added"))],
+            )
+        }
+        CollectionCommand::Remove { alias, desktop, force } => {
+            confirm(&format!("Remove the desktop {desktop} from {alias}? Homes are kept."), *force)?;
+            let path = class.with_key("Alias", alias.as_str());
+            let name = Params::default().with("Name", desktop.as_str());
+            remote.invoke(&path, "RemoveDesktop", name, &[]).await?;
+            output.done(
+                &format!("desktop {desktop} is removed"),
+                &[("Alias", json!(alias)), ("Name", json!(desktop)), ("Result", json!("removed"))],
+            )
         }
         CollectionCommand::Limits { alias, limits } => {
             let path = class.with_key("Alias", alias.as_str());

@@ -2,8 +2,10 @@
 
 use super::Failure;
 use super::args::DesktopCommand;
-use super::output::{Column, Output};
-use super::remote::Remote;
+use super::output::{Column, Output, confirm};
+use super::remote::{OURS, Remote};
+use openrdms_cim::{ObjectPath, Params};
+use serde_json::json;
 
 const CLASS: &str = "OpenRDMS_Desktop";
 
@@ -11,16 +13,33 @@ const COLUMNS: &[Column] = &[
     Column::new("DESKTOP", &["Name"]),
     Column::new("COLLECTION", &["CollectionAlias"]),
     Column::new("HOST", &["HostName"]),
-    Column::made("RUNNING", &["Running"], |i| {
-        if i.get("Running").as_bool() == Some(true) { "yes".to_owned() } else { "no".to_owned() }
-    }),
+    Column::new("STATE", &["State"]).coloured(),
     Column::new("USER", &["UserName"]),
+    Column::new("OWNER", &["Owner"]),
     Column::new("CERTIFICATE", &["CertificateSha256"]).wide(),
 ];
 
 pub(super) async fn run(command: &DesktopCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
-    let DesktopCommand::List { collection, host } = command;
-    let equals = [("CollectionAlias", collection), ("HostName", host)];
-    let equals = equals.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-    output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, equals)).await
+    let none = Params::default;
+    let (name, method, params, result) = match command {
+        DesktopCommand::List { collection, host } => {
+            let equals = [("CollectionAlias", collection), ("HostName", host)];
+            let equals =
+                equals.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+            return output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, equals)).await;
+        }
+        DesktopCommand::Start { name } => (name, "Start", none(), "on"),
+        DesktopCommand::Pause { name } => (name, "Pause", none(), "paused"),
+        DesktopCommand::Stop { name, force } => {
+            confirm(&format!("Stop the desktop {name}? Whoever is logged on is logged off."), *force)?;
+            (name, "Stop", none(), "off")
+        }
+        DesktopCommand::Assign { name, user } => {
+            (name, "Assign", none().with("UserName", user.as_str()), "assigned")
+        }
+        DesktopCommand::Unassign { name } => (name, "Unassign", none(), "nobody's"),
+    };
+    let path = ObjectPath::class(OURS, CLASS).with_key("Name", name.as_str());
+    remote.invoke(&path, method, params, &[]).await?;
+    output.done(&format!("desktop {name} is {result}"), &[("Name", json!(name)), ("Result", json!(result))])
 }

@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Our own classes.
 pub(crate) const OURS: &str = "root/openrdms";
+/// Those that clients know from Windows Server.
+pub(crate) const KNOWN: &str = "root/cimv2/rdms";
 
 /// A service, wherever it is.
 pub(crate) struct Remote {
@@ -125,9 +127,14 @@ impl Remote {
     }
 
     /// The instances of one of our classes that have these values.
-    pub(crate) fn list<'r>(&'r self, class: &str, equals: Vec<(&str, &str)>) -> Rows<'r> {
+    pub(crate) fn list(&self, class: &str, equals: Vec<(&str, &str)>) -> Rows<'_> {
+        self.list_in(OURS, class, equals)
+    }
+
+    /// The instances of a class of any namespace that have these values.
+    pub(crate) fn list_in(&self, namespace: &str, class: &str, equals: Vec<(&str, &str)>) -> Rows<'_> {
         let condition = Condition::equalities_of(equals);
-        let class = ObjectPath::class(OURS, class);
+        let class = ObjectPath::class(namespace, class);
         self.rows(class.clone(), Opening::Class(Enumeration { class, condition }))
     }
 
@@ -145,6 +152,28 @@ impl Remote {
     pub(crate) async fn get(&self, path: &ObjectPath) -> Result<Instance, Failure> {
         match self.call(&path.namespace, &[], |call| call.get(path)).await? {
             Answer::Instance(instance) => Ok(instance),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Makes an instance.
+    pub(crate) async fn create(&self, class: &ObjectPath, properties: &Params) -> Result<(), Failure> {
+        self.change(&class.namespace, |call| call.create(class, properties)).await
+    }
+
+    /// Changes properties of an instance; what is not named stays.
+    pub(crate) async fn put(&self, path: &ObjectPath, properties: &Params) -> Result<(), Failure> {
+        self.change(&path.namespace, |call| call.put(path, properties)).await
+    }
+
+    /// Removes an instance.
+    pub(crate) async fn delete(&self, path: &ObjectPath) -> Result<(), Failure> {
+        self.change(&path.namespace, |call| call.delete(path)).await
+    }
+
+    async fn change(&self, namespace: &str, write: impl FnOnce(&Call<'_>) -> String) -> Result<(), Failure> {
+        match self.call(namespace, &[], write).await? {
+            Answer::Empty => Ok(()),
             _ => Err(unexpected()),
         }
     }

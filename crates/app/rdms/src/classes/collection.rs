@@ -6,7 +6,9 @@ use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::ports::SessionFilter;
-use openrdms_broker::{Collection, CollectionAlias, CollectionChange, LimitAction, Limits};
+use openrdms_broker::{
+    Collection, CollectionAlias, CollectionChange, CollectionKind, DesktopName, LimitAction, Limits,
+};
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value, WmiCode};
 use openrdms_engine::EngineError;
 
@@ -44,6 +46,15 @@ impl Provider for OpenRdmsCollection {
                 call.audit.detail = format!("{change:?}");
                 Ok(cx.engine.change_collection(alias(call.path), change).await?)
             }
+            "AddDesktop" | "RemoveDesktop" => {
+                let name = call.params.required_string("Name")?;
+                call.audit.target = format!("{} {name}", alias(call.path));
+                let name = DesktopName::new(name).map_err(|error| EngineError::Invalid(error.to_string()))?;
+                match call.method {
+                    "AddDesktop" => Ok(cx.engine.add_desktop(alias(call.path), name).await?),
+                    _ => Ok(cx.engine.remove_desktop(alias(call.path), &name).await?),
+                }
+            }
             "DeleteCollection" => self.delete(cx, call).await,
             _ => Err(no_method(call)),
         }
@@ -67,11 +78,18 @@ impl Provider for OpenRdmsCollection {
     async fn put(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         admin_only(call.who)?;
         call.audit.target = alias(call.path).to_owned();
-        for (name, _) in &call.params.0 {
+        for (name, _) in call.params.0.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Description")) {
             changes::given(call.params, name)?;
         }
+        let described = call.params.0.iter().any(|(name, _)| name.eq_ignore_ascii_case("Description"));
+        let description = call.params.string("Description")?;
         let display_name = call.params.string("DisplayName")?.map(str::to_owned);
-        let change = CollectionChange { display_name, limits: limits_change(call)? };
+        let change = CollectionChange {
+            display_name,
+            description: described.then(|| description.unwrap_or_default().to_owned()),
+            rollback: call.params.boolean("Rollback")?,
+            ..limits_change(call)?.into()
+        };
         call.audit.detail = format!("{change:?}");
         Ok(cx.engine.change_collection(alias(call.path), change).await?)
     }
@@ -92,14 +110,35 @@ async fn create(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
     call.audit.target = text.to_owned();
     let alias = CollectionAlias::new(text)
         .map_err(|error| CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, error.to_string()))?;
-    let display_name = call.params.string("DisplayName")?.unwrap_or(text).to_owned();
-    let size = call.params.uint32("Size")?.unwrap_or(1);
     let users = match call.params.strings("Users")? {
         Some(names) => Some(names.into_iter().map(|name| cx.parse_user(name)).collect::<Result<_, _>>()?),
         None => None,
     };
-    let limits = limits_change(call)?.of(Limits::default());
-    Ok(cx.engine.create_collection(alias, display_name, size, users, limits).await?)
+    let collection = Collection {
+        display_name: call.params.string("DisplayName")?.unwrap_or(text).to_owned(),
+        size: call.params.uint32("Size")?.unwrap_or(1),
+        users,
+        description: call.params.string("Description")?.map(str::to_owned),
+        kind: call.params.string("Kind")?.map(kind).transpose()?.unwrap_or_default(),
+        rollback: call.params.boolean("Rollback")?.unwrap_or_default(),
+        limits: limits_change(call)?.of(Limits::default()),
+        ..Collection::new(alias, cx.engine.now())
+    };
+    Ok(cx.engine.create_collection(collection).await?)
+}
+
+const KINDS: [(&str, CollectionKind); 3] = [
+    ("Pooled", CollectionKind::Pooled),
+    ("Personal", CollectionKind::ManualPersonal),
+    ("AutoPersonal", CollectionKind::AutomaticPersonal),
+];
+
+fn kind(text: &str) -> Result<CollectionKind, CimError> {
+    let found = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    found.map(|(_, kind)| *kind).ok_or_else(|| {
+        let message = format!("Kind is Pooled, Personal or AutoPersonal, not '{text}'");
+        CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, message)
+    })
 }
 
 /// The limits among the parameters of a method.
@@ -134,6 +173,9 @@ async fn instance(cx: &Context, class: &Class, collection: &Collection) -> Resul
     Ok(Instance::of(class)
         .with("Alias", collection.alias.as_str())
         .with("DisplayName", collection.display_name.as_str())
+        .with("Description", collection.description.as_deref())
+        .with("Kind", KINDS.iter().find(|(_, kind)| *kind == collection.kind).map(|(name, _)| *name))
+        .with("Rollback", collection.rollback)
         .with("Size", collection.size)
         .with("Users", users)
         .with("IdleLimitSeconds", collection.limits.idle)

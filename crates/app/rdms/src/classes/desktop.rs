@@ -1,10 +1,11 @@
-//! `OpenRDMS_Desktop`: the desktops of the collections, and who is in them.
+//! `OpenRDMS_Desktop`: the desktops of the collections, who is in them, whose they are, and whether they run.
 
-use crate::error::fault;
-use crate::provider::{Context, Provider, Query, Wanted, admin_only};
-use openrdms_broker::{CollectionAlias, Desktop, DesktopName};
-use openrdms_cim::{CimError, Class, Instance, Listing, Value};
-use openrdms_engine::EngineError;
+use crate::error::{MethodError, fault};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
+use openrdms_broker::ports::StoreError;
+use openrdms_broker::{CollectionAlias, Desktop, DesktopName, KnownHost, Session, UserName};
+use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value};
+use openrdms_engine::{EngineError, Power, PowerState};
 use std::fmt::Write as _;
 
 pub(crate) struct OpenRdmsDesktop;
@@ -21,34 +22,97 @@ impl Provider for OpenRdmsDesktop {
         let after = query.after.and_then(|name| DesktopName::new(name).ok());
         let store = cx.engine.store();
         let page = store.desktops(collection.as_ref(), after, query.limit()).await.map_err(fault)?;
+        let hosts = store.hosts().await.map_err(fault)?;
         let mut instances = Vec::with_capacity(page.rows.len());
         for desktop in &page.rows {
-            instances.push(instance(cx, query.class, desktop).await?);
+            instances.push(instance(query.class, &Known::of(cx, desktop, &hosts).await.map_err(fault)?));
         }
         Ok(Listing { instances, next: page.next.map(String::from) })
     }
 
     async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
         admin_only(wanted.who)?;
-        let not_found = || fault(EngineError::NotFound("desktop"));
-        let name = wanted.path.key("Name").and_then(Value::as_str).unwrap_or_default();
-        let name = DesktopName::new(name).map_err(|_| not_found())?;
-        let desktop = cx.engine.store().desktop(&name).await.map_err(fault)?.ok_or_else(not_found)?;
-        instance(cx, wanted.class, &desktop).await
+        let desktop = find(cx, wanted.path).await?;
+        let hosts = cx.engine.store().hosts().await.map_err(fault)?;
+        Ok(instance(wanted.class, &Known::of(cx, &desktop, &hosts).await.map_err(fault)?))
+    }
+
+    async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        admin_only(call.who)?;
+        let desktop = find(cx, call.path).await?;
+        call.audit.target = desktop.name.to_string();
+        let power = match call.method {
+            "Start" => Power::On,
+            "Stop" => Power::Off,
+            "Pause" => Power::Paused,
+            "Assign" => {
+                let user = cx.parse_user(call.params.required_string("UserName")?)?;
+                call.audit.subject = user.to_string();
+                return Ok(cx.engine.assign(&desktop.name, &user).await?);
+            }
+            "Unassign" => return Ok(cx.engine.unassign(&desktop.name, None).await?),
+            _ => return Err(no_method(call)),
+        };
+        Ok(cx.engine.set_power(&desktop.name, power).await?)
     }
 }
 
-async fn instance(cx: &Context, class: &Class, desktop: &Desktop) -> Result<Instance, CimError> {
-    let session = cx.engine.store().session_in_desktop(&desktop.name).await.map_err(fault)?;
+/// The desktop of these keys, whose class has the name as its key.
+pub(crate) async fn find(cx: &Context, path: &ObjectPath) -> Result<Desktop, CimError> {
+    let not_found = || fault(EngineError::NotFound("desktop"));
+    let name = path.key("Name").and_then(Value::as_str).unwrap_or_default();
+    let name = DesktopName::new(name).map_err(|_| not_found())?;
+    cx.engine.store().desktop(&name).await.map_err(fault)?.ok_or_else(not_found)
+}
+
+/// A desktop with what other rows say of it.
+pub(crate) struct Known<'a> {
+    pub(crate) desktop: &'a Desktop,
+    /// The live session in it.
+    pub(crate) session: Option<Session>,
+    pub(crate) owner: Option<UserName>,
+    pub(crate) state: PowerState,
+}
+
+impl<'a> Known<'a> {
+    pub(crate) async fn of(
+        cx: &Context,
+        desktop: &'a Desktop,
+        hosts: &[KnownHost],
+    ) -> Result<Self, StoreError> {
+        let store = cx.engine.store();
+        let session = store.session_in_desktop(&desktop.name).await?;
+        let owner = store.assignment(&desktop.name).await?.map(|found| found.user);
+        let host = hosts.iter().find(|host| host.lease.host.is(&desktop.host));
+        let state = PowerState::of(desktop, session.as_ref(), host, cx.engine.now());
+        Ok(Self { desktop, session, owner, state })
+    }
+}
+
+fn state(state: PowerState) -> &'static str {
+    match state {
+        PowerState::Unknown => "Unknown",
+        PowerState::Off => "Off",
+        PowerState::Starting => "Starting",
+        PowerState::On => "On",
+        PowerState::Paused => "Paused",
+        PowerState::Stopping => "Stopping",
+    }
+}
+
+fn instance(class: &Class, known: &Known<'_>) -> Instance {
+    let desktop = known.desktop;
     let pin = desktop.certificate_sha256.iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    Ok(Instance::of(class)
+    Instance::of(class)
         .with("Name", desktop.name.as_str())
         .with("CollectionAlias", desktop.collection.as_str())
         .with("HostName", desktop.host.as_str())
         .with("Running", desktop.handle.is_some())
-        .with("UserName", session.map(|s| s.user.to_string()))
-        .with("CertificateSha256", pin))
+        .with("State", state(known.state))
+        .with("UserName", known.session.as_ref().map(|session| session.user.to_string()))
+        .with("Owner", known.owner.as_ref().map(ToString::to_string))
+        .with("CertificateSha256", pin)
 }

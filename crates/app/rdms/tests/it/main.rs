@@ -3,13 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside of what clippy takes for one")]
 
 mod changes;
+mod deployment;
 mod events;
+mod garbage;
+mod jobs;
 mod methods;
 mod providers;
+mod rdsh;
 mod reads;
+mod schema;
+mod session_directory;
 #[path = "../../../engine/tests/support/mod.rs"]
 #[expect(dead_code, reason = "shared with the engine's tests, which use all of it")]
 mod support;
+mod virtual_desktops;
 
 use openrdms_broker::{Credentials, UserName};
 use openrdms_cim::Principal;

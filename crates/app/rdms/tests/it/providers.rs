@@ -2,8 +2,8 @@
 
 use crate::support::World;
 use crate::{MICROSOFT, OURS, admin, rdms, user};
-use openrdms_broker::Outcome;
 use openrdms_broker::session::StateName;
+use openrdms_broker::{Collection, CollectionKind, Outcome, Timestamp};
 use openrdms_cim::{
     CimError, CimService as _, Enumeration, Instance, Limits, ObjectPath, Params, Principal, Type, Value,
     WmiCode,
@@ -47,9 +47,11 @@ async fn call(
 fn type_of(value: &Value) -> Option<Type> {
     match value {
         Value::Boolean(_) => Some(Type::Boolean),
+        Value::Uint8(_) => Some(Type::Uint8),
         Value::Uint16(_) => Some(Type::Uint16),
         Value::Uint32(_) => Some(Type::Uint32),
         Value::Uint64(_) => Some(Type::Uint64),
+        Value::Sint32(_) => Some(Type::Sint32),
         Value::String(_) => Some(Type::String),
         Value::Datetime { .. } => Some(Type::Datetime),
         Value::Array(items) => items.first().and_then(type_of),
@@ -64,21 +66,44 @@ async fn what_providers_give_is_what_the_schema_declares() {
     let alias = openrdms_broker::CollectionAlias::new("staff").unwrap();
     world
         .engine
-        .create_collection(
-            alias,
-            "Staff".into(),
-            1,
-            Some(vec![crate::support::user("bob")]),
-            openrdms_broker::Limits::default(),
-        )
+        .create_collection(Collection {
+            size: 1,
+            users: Some(vec![crate::support::user("bob")]),
+            ..Collection::new(alias, Timestamp(0))
+        })
         .await
         .unwrap();
+    let own = Collection {
+        kind: CollectionKind::ManualPersonal,
+        size: 1,
+        ..Collection::new("own".parse().unwrap(), Timestamp(0))
+    };
+    world.engine.create_collection(own).await.unwrap();
+    world.engine.assign(&"own-001".parse().unwrap(), &crate::support::user("bob")).await.unwrap();
+    let application =
+        Params::default().with("AppAlias", "a").with("PoolName", "pool").with("AppPath", "/bin/a");
+    for (class, params) in [
+        ("Win32_RDMSPublishedApplication", application.clone().with("IconContents", vec![1_u8])),
+        ("Win32_RDMSFileTypeAssociation", Params(application.0[..2].to_vec()).with("ExtName", ".a")),
+    ] {
+        rdms.create(&admin(), &ObjectPath::class(MICROSOFT, class), params).await.unwrap();
+    }
+    let settings = ObjectPath::class(MICROSOFT, "Win32_RDMSDeploymentSettings");
+    let setting = Params::default().with("Key", "Name").with("Value", "value");
+    rdms.invoke(&admin(), &settings, "SetStringProperty", setting, &[]).await.unwrap();
     let _client = world.active_in("alice", "pool").await;
-    for namespace in [MICROSOFT, OURS] {
-        // system classes have no instances of their own
-        for class in rdms.repository().classes(namespace).filter(|class| !class.name.starts_with("__")) {
-            let instances = list(&rdms, &admin(), namespace, &class.name).await.unwrap();
-            assert!(!instances.is_empty(), "{} has no instance to look at", class.name);
+    for namespace in rdms.repository().namespaces() {
+        // system classes have no instances of their own, and abstract ones neither
+        let own = |class: &&openrdms_cim::Class| !class.name.starts_with("__") && !class.is_abstract();
+        for class in rdms.repository().classes(namespace).filter(own) {
+            let instances = match list(&rdms, &admin(), namespace, &class.name).await {
+                // stated, and not served yet
+                Err(error) if error.code == WmiCode::WBEM_E_NOT_SUPPORTED => continue,
+                listed => listed.unwrap(),
+            };
+            // a class without properties has methods only
+            let some = !instances.is_empty();
+            assert_eq!(some, !class.properties.is_empty(), "{} has no instance to look at", class.name);
             for instance in &instances {
                 assert_eq!(
                     (instance.class.as_str(), instance.namespace.as_str()),

@@ -4,12 +4,15 @@
 use crate::support::{World, config};
 use crate::{MICROSOFT, OURS, admin, rdms};
 use openrdms_broker::change::{Changes, Position, Span};
+use openrdms_broker::document::Stored;
 use openrdms_broker::ports::store::{AuditCursor, AuditEntry, NewSession};
-use openrdms_broker::ports::{Page, SessionCursor, SessionFilter, Store, StoreError};
+use openrdms_broker::ports::{
+    Assignments, DocumentRow, Documents, Page, SessionCursor, SessionFilter, Settings, Store, StoreError,
+};
 use openrdms_broker::{
-    Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Desktop,
-    DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
-    Timestamp, UserName,
+    Account, AccountChange, Assignment, AuditRecord, Collection, CollectionAlias, CollectionChange, Compared,
+    Desktop, DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session,
+    SessionUid, Setting, SettingOwner, SettingValue, Timestamp, UserName,
 };
 use openrdms_cim::wql::{Plan, Select};
 use openrdms_cim::{CimService as _, Instance, Limits, Principal, Value};
@@ -26,29 +29,45 @@ struct Counting {
 }
 
 macro_rules! passed_on {
-    ($($name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
+    ($port:ident: $($name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)* $({ $more:item })?) => {
         #[async_trait::async_trait]
-        impl Store for Counting {
+        impl $port for Counting {
             $(async fn $name(&self, $($arg: $ty),*) -> $out {
                 self.asked.lock().unwrap().push(stringify!($name).to_owned());
                 self.inner.$name($($arg),*).await
             })*
 
-            async fn sessions(
-                &self,
-                filter: &SessionFilter,
-                after: Option<SessionCursor>,
-                limit: u32,
-            ) -> Done<Page<Session, SessionCursor>> {
-                let page = self.inner.sessions(filter, after, limit).await?;
-                self.asked.lock().unwrap().push(format!("{} sessions", page.rows.len()));
-                Ok(page)
-            }
+            $($more)?
         }
     };
 }
 
-passed_on! {
+passed_on! { Settings:
+    setting(owner: &SettingOwner, name: &str) -> Done<Option<SettingValue>>;
+    settings(owner: &SettingOwner) -> Done<Vec<Setting>>;
+    count_settings(owner: &SettingOwner) -> Done<u32>;
+    set_setting(owner: &SettingOwner, setting: &Setting) -> Done<()>;
+    remove_setting(owner: &SettingOwner, name: &str) -> Done<()>;
+    compare_and_set(owner: &SettingOwner, name: &str, expected: Option<&str>, new: &str) -> Done<Compared>;
+}
+
+passed_on! { Documents:
+    document_row(kind: &'static str, key: &str) -> Done<Option<Stored<String>>>;
+    document_rows(kind: &'static str, within: &str, after: Option<String>, limit: u32) -> Done<Page<Stored<String>, String>>;
+    insert_document_row(row: DocumentRow) -> Done<()>;
+    update_document_row(row: DocumentRow, generation: u64) -> Done<()>;
+    delete_document_row(kind: &'static str, key: &str, owned: Option<&'static str>) -> Done<()>;
+}
+
+passed_on! { Assignments:
+    insert_assignment(assignment: &Assignment) -> Done<()>;
+    delete_assignment(desktop: &DesktopName) -> Done<()>;
+    assignment(desktop: &DesktopName) -> Done<Option<Assignment>>;
+    assignment_of_user(collection: &CollectionAlias, user: &UserName) -> Done<Option<Assignment>>;
+    assignments(of: Option<&CollectionAlias>, after: Option<DesktopName>, limit: u32) -> Done<Page<Assignment, DesktopName>>;
+}
+
+passed_on! { Store:
     insert_session(new: NewSession) -> Done<Session>;
     update_session(session: &Session) -> Done<Session>;
     session(uid: SessionUid) -> Done<Option<Session>>;
@@ -63,7 +82,10 @@ passed_on! {
     delete_collection(alias: &CollectionAlias) -> Done<()>;
     desktop(name: &DesktopName) -> Done<Option<Desktop>>;
     desktops(of: Option<&CollectionAlias>, after: Option<DesktopName>, limit: u32) -> Done<Page<Desktop, DesktopName>>;
-    free_desktops(of: &CollectionAlias, host: &HostName, now: Timestamp, limit: u32) -> Done<Vec<Desktop>>;
+    free_desktops(of: &CollectionAlias, host: &HostName, owner: Option<&UserName>, now: Timestamp, limit: u32) -> Done<Vec<Desktop>>;
+    insert_desktop(desktop: &Desktop) -> Done<()>;
+    delete_desktop(name: &DesktopName) -> Done<()>;
+    set_desktop_paused(name: &DesktopName, handle: &DesktopHandle, paused: bool) -> Done<()>;
     orphans(host: &HostName) -> Done<Vec<Desktop>>;
     count_desktops(host: &HostName) -> Done<u32>;
     set_desktop_handle(name: &DesktopName, handle: Option<&DesktopHandle>) -> Done<()>;
@@ -73,6 +95,7 @@ passed_on! {
     hosts() -> Done<Vec<KnownHost>>;
     host(name: &str) -> Done<Option<KnownHost>>;
     set_intake(name: &str, intake: Intake) -> Done<KnownHost>;
+    turn_intake(name: &str, intake: Intake, now: Timestamp) -> Done<KnownHost>;
     nodes() -> Done<Vec<KnownNode>>;
     node(id: NodeId) -> Done<Option<KnownNode>>;
     set_node_intake(id: NodeId, intake: Intake) -> Done<KnownNode>;
@@ -90,6 +113,18 @@ passed_on! {
     append_audit(record: &AuditRecord) -> Done<()>;
     audit_page(before: Option<AuditCursor>, limit: u32) -> Done<Page<AuditEntry, AuditCursor>>;
     audit_entry(number: u64) -> Done<Option<AuditEntry>>;
+    {
+        async fn sessions(
+            &self,
+            filter: &SessionFilter,
+            after: Option<SessionCursor>,
+            limit: u32,
+        ) -> Done<Page<Session, SessionCursor>> {
+            let page = self.inner.sessions(filter, after, limit).await?;
+            self.asked.lock().unwrap().push(format!("{} sessions", page.rows.len()));
+            Ok(page)
+        }
+    }
 }
 
 /// alice's and bob's session in `pool`, carol's in `staff`.
@@ -106,7 +141,7 @@ impl Fixture {
         let staff = CollectionAlias::new("staff").unwrap();
         world
             .engine
-            .create_collection(staff, "Staff".into(), 1, None, openrdms_broker::Limits::default())
+            .create_collection(Collection { size: 1, ..Collection::new(staff, Timestamp(0)) })
             .await
             .unwrap();
         let alice = world.active("alice").await.session;

@@ -160,6 +160,6 @@ impl KillSwitch {
 #[async_trait::async_trait]
 pub trait Front: Send + Sync + 'static {
     /// Finds the user's session or makes one, starts the desktop, and admits the connection. If another
-    /// client is attached it is told and ended first. Answers soon enough for the whole bind to stay within 6 s.
+    /// client is attached it is told and ended first. Answers within 4.5 s, so that the whole bind stays within 8.5 s.
     async fn attach(&self, request: AttachRequest) -> Result<Admission, Refusal>;
 }

@@ -52,6 +52,19 @@ pub struct StartDesktop {
     pub uid: u32,
     /// The size the first client asked for, in pixels.
     pub size: (u16, u16),
+    /// What becomes of what the user writes into the home.
+    pub home: Home,
+}
+
+/// The home that a logon begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Home {
+    /// The user's own in this collection: what is written there is there at the next logon, in whichever desktop.
+    #[default]
+    Kept,
+    /// An empty one: what is written there is thrown away when the logon has ended, at the latest before the next
+    /// start of the desktop. The kept home of the same user is not touched.
+    Fresh,
 }
 
 /// How a logon ended, as the host knows it.
@@ -118,6 +131,18 @@ pub trait Host: Send + Sync + 'static {
         text: &str,
     ) -> Result<(), HostError>;
 
-    /// Forgets a desktop that is not running. Homes are kept.
+    /// Freezes a running desktop: returns when no process of it runs any more. It stays so until [`Host::resume`] or
+    /// [`Host::logoff`], also when the service is restarted. A frozen one stays as it is. After an error nothing is
+    /// frozen, but for [`HostError::TimedOut`], after which nobody knows.
+    async fn pause(&self, _desktop: &DesktopName, _handle: &DesktopHandle) -> Result<(), HostError> {
+        Err(HostError::NotSupported("pause a desktop"))
+    }
+
+    /// Lets a frozen desktop run on. One that runs is no error.
+    async fn resume(&self, _desktop: &DesktopName, _handle: &DesktopHandle) -> Result<(), HostError> {
+        Err(HostError::NotSupported("pause a desktop"))
+    }
+
+    /// Forgets a desktop that is not running. Kept homes stay.
     async fn remove(&self, desktop: &DesktopName) -> Result<(), HostError>;
 }

@@ -1,5 +1,13 @@
 //! The Store port: the only truth that survives.
 
+pub mod assignments;
+pub mod documents;
+pub mod settings;
+
+pub use assignments::Assignments;
+pub use documents::{DocumentRow, Documents};
+pub use settings::Settings;
+
 use crate::change::{Changes, Position, Span};
 use crate::{
     Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Desktop,
@@ -31,6 +39,12 @@ pub enum Existing {
     Uid,
     /// Another node's word for the host.
     LeaseOfHost,
+    /// An owner of the desktop.
+    AssignmentOfDesktop,
+    /// A desktop of the user's in the collection.
+    AssignmentOfUser,
+    /// A document with that key.
+    Document,
     /// Anything else.
     Row,
 }
@@ -68,6 +82,9 @@ impl fmt::Display for Existing {
             Self::Account => "account",
             Self::Uid => "uid",
             Self::LeaseOfHost => "lease of this host",
+            Self::AssignmentOfDesktop => "owner of this desktop",
+            Self::AssignmentOfUser => "desktop of this user in the collection",
+            Self::Document => "one of that name",
             Self::Row => "row",
         })
     }
@@ -152,7 +169,7 @@ pub struct NewSession {
 /// Every call is cancel-safe: a write whose caller goes away is done completely or not at all. Any call may answer
 /// [`StoreError::Unavailable`], and one that reads [`StoreError::Corrupt`]; what else it may answer stands at it.
 #[async_trait::async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Settings + Documents + Assignments + Send + Sync + 'static {
     /// Inserts a session, giving it the host's next `SessionId` and generation 1.
     /// [`Existing::SessionOfUser`] or [`Existing::SessionInDesktop`] where a live one is.
     async fn insert_session(&self, new: NewSession) -> Result<Session, StoreError>;
@@ -219,12 +236,14 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Page<Desktop, DesktopName>, StoreError>;
 
     /// Desktops of a collection on a host that may be started, at most `limit`, in a stable order. None where
-    /// the host is drained or nobody has its lease `now`; and no desktop in which something may still run:
-    /// one with a session, Lost ones too, or with a handle.
+    /// the host is drained or nobody has its lease `now`; none in which something may still run: one with a session,
+    /// Lost ones too, or with a handle; and only those that are assigned to `owner`, or to nobody where that is
+    /// `None`.
     async fn free_desktops(
         &self,
         collection: &CollectionAlias,
         host: &HostName,
+        owner: Option<&UserName>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Desktop>, StoreError>;
@@ -235,7 +254,22 @@ pub trait Store: Send + Sync + 'static {
     /// How many desktops a host has.
     async fn count_desktops(&self, host: &HostName) -> Result<u32, StoreError>;
 
-    /// Remembers where a desktop runs.
+    /// Adds a desktop to its collection, which counts it; `NotFound` where the collection is not.
+    async fn insert_desktop(&self, desktop: &Desktop) -> Result<(), StoreError>;
+
+    /// Takes a desktop and its assignment away, and counts it no longer; [`Existing::SessionInDesktop`] while a session
+    /// in it has not ended.
+    async fn delete_desktop(&self, name: &DesktopName) -> Result<(), StoreError>;
+
+    /// Says that a desktop is frozen or not, if it still has that handle, or `Stale`.
+    async fn set_desktop_paused(
+        &self,
+        name: &DesktopName,
+        handle: &DesktopHandle,
+        paused: bool,
+    ) -> Result<(), StoreError>;
+
+    /// Remembers where a desktop runs. It is not paused then.
     async fn set_desktop_handle(
         &self,
         name: &DesktopName,
@@ -264,6 +298,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Opens or drains a host.
     async fn set_intake(&self, name: &str, intake: Intake) -> Result<KnownHost, StoreError>;
+
+    /// Opens or drains a host that is up at `now` and not so yet, in one step; answers the host as it was before.
+    async fn turn_intake(&self, name: &str, intake: Intake, now: Timestamp) -> Result<KnownHost, StoreError>;
 
     /// All nodes that have ever given their word, by id: there are few.
     async fn nodes(&self) -> Result<Vec<KnownNode>, StoreError>;
@@ -302,7 +339,7 @@ pub trait Store: Send + Sync + 'static {
     /// Changes an account.
     async fn change_account(&self, user: &UserName, change: &AccountChange) -> Result<(), StoreError>;
 
-    /// Deletes an account; [`Existing::SessionOfUser`] while one has not ended.
+    /// Deletes an account and its assignments; [`Existing::SessionOfUser`] while one has not ended.
     async fn delete_account(&self, user: &UserName) -> Result<(), StoreError>;
 
     /// The changes of sessions after a position, in order, at most `limit`; of everybody's or of one user's. Every

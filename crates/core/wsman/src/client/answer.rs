@@ -32,7 +32,7 @@ pub enum Answer {
     },
     /// To a method.
     Output(MethodResult),
-    /// To Release.
+    /// To Release, Create, Put and Delete: it is done.
     Empty,
 }
 
@@ -71,7 +71,12 @@ pub fn read(bytes: &[u8], namespace: &str, repository: &Repository) -> Result<An
         _ => {
             let action =
                 read::child(root, SOAP, "Header").and_then(|h| read::child_text(h, ADDRESSING, "Action"));
-            if action.is_some_and(|a| a == format!("{}Response", names::GET)) {
+            let answers =
+                |request: &str| action.as_deref().is_some_and(|a| a == format!("{request}Response"));
+            if [names::CREATE, names::PUT, names::DELETE].into_iter().any(answers) {
+                return Ok(Answer::Empty);
+            }
+            if answers(names::GET) {
                 return Ok(match declaration::read(first, namespace) {
                     Some(class) => Answer::Class(Box::new(class)),
                     None => Answer::Instance(reader.instance(first)),

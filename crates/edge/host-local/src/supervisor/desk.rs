@@ -1,6 +1,7 @@
 //! The supervisor's loop: one desktop from its first process to its last.
 
 use super::door::{self, Call};
+use super::freeze::{self, Frozen};
 use super::message::Messages;
 use super::parts::{self, Part};
 use super::say;
@@ -27,6 +28,8 @@ const TERMINATED: &str = "the supervisor was told to end by a signal";
 const SETTLE: Duration = Duration::from_millis(300);
 /// What a shell returns for a command that cannot be executed, or is not there.
 const NO_COMMAND: [i32; 2] = [126, 127];
+/// How often a frozen desktop is looked at for what has begun to move.
+const HOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The running parts, and everything that can happen to them.
 struct Desk {
@@ -35,6 +38,8 @@ struct Desk {
     xrdp: Part,
     chansrv: Part,
     messages: Messages,
+    /// Nothing but us moves.
+    frozen: Option<Frozen>,
     restarts: u64,
     children: Signal,
     terminate: Signal,
@@ -77,6 +82,7 @@ pub(super) async fn run(job: &Job) -> io::Result<LogonEnd> {
         xrdp,
         chansrv: Part::chansrv(),
         messages: Messages::new(),
+        frozen: None,
         restarts: 0,
         children,
         terminate,
@@ -142,7 +148,10 @@ impl Desk {
                         let _ = call.reply.send(Reply::Ok {});
                         return Err(LogonEnd::Asked);
                     }
-                    Request::Message { .. } => refuse(call.reply, "the desktop is starting"),
+                    Request::Message { .. } | Request::Pause {} => {
+                        refuse(call.reply, "the desktop is starting")
+                    }
+                    Request::Resume {} => drop(call.reply.send(Reply::Ok {})),
                     Request::Status {} => self.status(call.reply, "starting"),
                 },
                 Event::Time if Instant::now() < deadline => {}
@@ -164,6 +173,7 @@ impl Desk {
         let mut closing: Option<Closing> = None;
         loop {
             let next = match &closing {
+                None if self.frozen.is_some() => Instant::now() + HOLD_EVERY,
                 None => Instant::now() + GRACE_MAX,
                 Some(Closing { step: Step::Windows { until, .. }, .. }) => *until,
                 Some(Closing { deadline, .. }) => *deadline,
@@ -179,9 +189,10 @@ impl Desk {
                 Event::Terminate => {
                     self.close(&mut closing, LogonEnd::Failed(TERMINATED.into()), self.grace())
                 }
-                Event::Call(call) => self.call(call, &mut closing),
+                Event::Call(call) => self.call(call, &mut closing).await,
                 Event::Time => {}
             }
+            self.hold();
             let Some(now_closing) = &mut closing else { continue };
             let now = Instant::now();
             if matches!(now_closing.step, Step::Windows { until, .. } if now >= until) {
@@ -222,14 +233,15 @@ impl Desk {
             say(&format!("{} {}", part.program(), describe(status)));
             let again = part.died(std::time::Instant::now()) && closing.is_none();
             self.restarts += u64::from(again);
-            if again && let Err(error) = part.start() {
-                say(&format!("{} cannot be started again: {error}", part.program()));
+            if again {
+                part.start_unless(self.frozen.as_ref());
             }
         }
-        if self.xrdp.pid().is_none() && closing.is_none() {
+        if self.xrdp.pid().is_none() && !self.xrdp.is_due() && closing.is_none() {
             return Some(LogonEnd::Failed("xrdp died again and again".into()));
         }
         if pid == session && closing.is_none() {
+            self.resume();
             let mut now = Closing {
                 end: session_end(status),
                 deadline: Instant::now() + self.grace(),
@@ -250,7 +262,7 @@ impl Desk {
         None
     }
 
-    fn call(&self, call: Call, closing: &mut Option<Closing>) {
+    async fn call(&mut self, call: Call, closing: &mut Option<Closing>) {
         match call.request {
             Request::Begin {} => refuse(call.reply, "the session has begun already"),
             Request::Logoff { grace_ms } => {
@@ -258,15 +270,49 @@ impl Desk {
                 let _ = call.reply.send(Reply::Ok {});
             }
             Request::Message { .. } if closing.is_some() => refuse(call.reply, "the session is ending"),
+            Request::Message { .. } if self.frozen.is_some() => refuse(call.reply, "the desktop is paused"),
             Request::Message { title, text } => self.messages.show(Message { title, text }, call.reply),
-            Request::Status {} => {
-                self.status(call.reply, if closing.is_some() { "closing" } else { "running" });
+            Request::Pause {} if closing.is_some() => refuse(call.reply, "the session is ending"),
+            Request::Pause {} => match self.pause().await {
+                Ok(()) => drop(call.reply.send(Reply::Ok {})),
+                Err(error) => refuse(call.reply, &format!("the desktop cannot be paused: {error}")),
+            },
+            Request::Resume {} => {
+                self.resume();
+                let _ = call.reply.send(Reply::Ok {});
+            }
+            Request::Status {} if closing.is_some() => self.status(call.reply, "closing"),
+            Request::Status {} if self.frozen.is_some() => self.status(call.reply, "paused"),
+            Request::Status {} => self.status(call.reply, "running"),
+        }
+    }
+
+    async fn pause(&mut self) -> io::Result<()> {
+        if self.frozen.is_none() {
+            self.frozen = Some(freeze::freeze().await?);
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self) {
+        let Some(frozen) = self.frozen.take() else { return };
+        frozen.thaw();
+        for part in [&mut self.xrdp, &mut self.chansrv] {
+            if part.is_due() {
+                part.start_unless(None);
             }
         }
     }
 
+    fn hold(&self) {
+        if let Some(Err(error)) = self.frozen.as_ref().map(Frozen::hold) {
+            say(&format!("what moves in a frozen desktop cannot be stopped: {error}"));
+        }
+    }
+
     /// Begins to end the session, or makes that which has begun quicker.
-    fn close(&self, closing: &mut Option<Closing>, end: LogonEnd, grace: Duration) {
+    fn close(&mut self, closing: &mut Option<Closing>, end: LogonEnd, grace: Duration) {
+        self.resume();
         let now = Instant::now();
         let deadline = now + grace.min(GRACE_MAX);
         if let Some(closing) = closing {

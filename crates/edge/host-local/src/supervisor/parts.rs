@@ -1,5 +1,6 @@
 //! The programs that a desktop is made of: how they are started, that they listen, who is left.
 
+use super::freeze::Frozen;
 use crate::inside;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process};
 use std::collections::VecDeque;
@@ -23,6 +24,8 @@ pub(super) struct Part {
     arguments: Vec<String>,
     log: &'static str,
     pid: Option<Pid>,
+    /// It is to be started when the desktop is resumed.
+    due: bool,
     deaths: VecDeque<Instant>,
 }
 
@@ -37,7 +40,7 @@ impl Part {
     }
 
     fn new(program: &'static str, arguments: Vec<String>, log: &'static str) -> Self {
-        Self { program, arguments, log, pid: None, deaths: VecDeque::new() }
+        Self { program, arguments, log, pid: None, due: false, deaths: VecDeque::new() }
     }
 
     pub(super) fn program(&self) -> &'static str {
@@ -46,6 +49,21 @@ impl Part {
 
     pub(super) fn pid(&self) -> Option<Pid> {
         self.pid
+    }
+
+    /// Starts it again where nothing is frozen, and otherwise later.
+    pub(super) fn start_unless(&mut self, frozen: Option<&Frozen>) {
+        self.due = frozen.is_some();
+        if !self.due
+            && let Err(error) = self.start()
+        {
+            super::say(&format!("{} cannot be started again: {error}", self.program));
+        }
+    }
+
+    /// Whether it died while everything was frozen, and has its turn still to come.
+    pub(super) fn is_due(&self) -> bool {
+        self.due
     }
 
     pub(super) fn start(&mut self) -> io::Result<()> {

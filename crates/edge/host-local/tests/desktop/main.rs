@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod freeze;
+mod homes;
 mod isolation;
 mod life;
 mod many;

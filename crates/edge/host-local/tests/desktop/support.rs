@@ -1,6 +1,6 @@
 //! A host of its own for each test, and a way to look into its desktops from outside.
 
-use openrdms_broker::ports::{Host as _, StartDesktop};
+use openrdms_broker::ports::{Home, Host as _, StartDesktop};
 use openrdms_broker::{CollectionAlias, DesktopHandle, DesktopName, HostName, UserName};
 use openrdms_host_local::{LocalConfig, LocalHost};
 use std::os::unix::fs::PermissionsExt as _;
@@ -53,7 +53,11 @@ impl Bench {
     }
 
     pub(crate) async fn start(&self, desktop: &str, user: &str, uid: u32) -> DesktopHandle {
-        let handle = self.host.start(request(desktop, user, uid)).await.unwrap();
+        self.start_as(request(desktop, user, uid)).await
+    }
+
+    pub(crate) async fn start_as(&self, start: StartDesktop) -> DesktopHandle {
+        let handle = self.host.start(start).await.unwrap();
         self.started.lock().unwrap().push(handle.clone());
         handle
     }
@@ -104,6 +108,7 @@ pub(crate) fn request(desktop: &str, user: &str, uid: u32) -> StartDesktop {
         user: UserName::new("FARM", user).unwrap(),
         uid,
         size: (1280, 800),
+        home: Home::Kept,
     }
 }
 

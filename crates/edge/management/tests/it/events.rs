@@ -24,22 +24,22 @@ use tokio_util::sync::CancellationToken;
 const NAMESPACE: &str = "root/a";
 
 /// A service where something happens whenever a test says so: its number is all there is to tell.
-struct Log {
+pub(crate) struct Log {
     repository: Repository,
     /// How many are forgotten, and how many there were.
-    span: watch::Sender<(u64, u64)>,
+    pub(crate) span: watch::Sender<(u64, u64)>,
     /// How long the text of each is.
     length: usize,
 }
 
-struct Running {
-    address: SocketAddr,
-    log: Arc<Log>,
-    shutdown: CancellationToken,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) log: Arc<Log>,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Log {
-    fn happen(&self, count: u64) {
+    pub(crate) fn happen(&self, count: u64) {
         self.span.send_modify(|(_, last)| *last += count);
     }
 }
@@ -109,9 +109,11 @@ impl CimService for Log {
 }
 
 impl Running {
-    async fn start(length: usize, config: Config) -> Self {
+    pub(crate) async fn start(length: usize, config: Config) -> Self {
         let mut repository = Repository::default();
-        repository.load(NAMESPACE, "class E { uint64 N; string Text; };").unwrap();
+        repository
+            .load(NAMESPACE, "class __InstanceOperationEvent {}; class E { uint64 N; string Text; };")
+            .unwrap();
         let log = Arc::new(Log { repository, span: watch::Sender::new((0, 0)), length });
         let server = Server::new(Arc::clone(&log) as _, Arc::new(People), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -5,6 +5,8 @@
 mod events;
 mod fake;
 mod http;
+mod json;
+mod json_events;
 mod notes;
 mod operations;
 mod pypsrp;

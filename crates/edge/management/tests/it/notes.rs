@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 pub(crate) const NAMESPACE: &str = "root/notes";
 const MOF: &str =
-    "class Note { [Key] string Name; [Write] string Text; [Write] uint32 Size; [Write] string Tags[]; };
+    "[SupportsCreate, SupportsDelete] class Note { [Key] string Name; [Write] string Text; [Write] uint32 Size; [Write] string Tags[]; };
                    class Note_Long : Note { string More; };";
 
 /// The notes there are.

@@ -35,6 +35,18 @@ pub(crate) fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// A request to `path` without a body, with further header lines.
+pub(crate) fn ask(verb: &str, path: &str, headers: &str) -> Vec<u8> {
+    format!("{verb} {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").into_bytes()
+}
+
+/// A request to `path` with JSON.
+pub(crate) fn send(verb: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("Content-Type: application/json\r\n{headers}Content-Length: {length}\r\n");
+    [ask(verb, path, &head), body.as_bytes().to_vec()].concat()
+}
+
 /// Reads one reply; `None` where the connection is closed instead.
 pub(crate) async fn receive<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Reply> {
     let mut head = Vec::new();
@@ -50,7 +62,7 @@ pub(crate) async fn receive<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Repl
         .collect();
     let mut reply = Reply { status, headers, body: Vec::new() };
     assert_eq!(reply.header("transfer-encoding"), None, "chunks break clients");
-    if status != 100 {
+    if !matches!(status, 100 | 204 | 304) {
         let length = reply.header("content-length").expect("every reply carries its length").parse().unwrap();
         reply.body.resize(length, 0);
         stream.read_exact(&mut reply.body).await.ok()?;

@@ -34,10 +34,30 @@ async fn until_end(pump: &mut Pipes) -> Event {
 }
 
 fn demand_active(share_id: u32) -> Vec<u8> {
-    let mut content = vec![0x40, 0x01, 0x11, 0x00, 0xf0, 0x03];
+    let mut content = vec![0x2c, 0x01, 0x11, 0x00, 0xf0, 0x03];
     content.extend_from_slice(&share_id.to_le_bytes());
     content.resize(300, 7);
     mcs::send_data_indication(&content).unwrap()
+}
+
+/// A share PDU of this type, in so many bytes.
+fn share(kind: u8, length: u16) -> Vec<u8> {
+    let mut pdu = [&length.to_le_bytes()[..], &[kind, 0x00, 0xea, 0x03]].concat();
+    pdu.resize(length.into(), 7);
+    pdu
+}
+
+/// Several share PDUs in one frame.
+fn several(lengths: &[u16]) -> Vec<u8> {
+    let pdus: Vec<_> = lengths.iter().map(|length| share(0x17, *length)).collect();
+    mcs::send_data_indication(&pdus.concat()).unwrap()
+}
+
+/// A frame with a redirection, behind PDUs of these lengths.
+fn redirection(behind: &[u16]) -> Vec<u8> {
+    let mut pdus: Vec<_> = behind.iter().map(|length| share(0x17, *length)).collect();
+    pdus.push(share(0x1a, 200));
+    mcs::send_data_indication(&pdus.concat()).unwrap()
 }
 
 fn font_map() -> Vec<u8> {
@@ -63,17 +83,26 @@ async fn until_end_with_aside(pump: &mut Pipes) -> Event {
     }
 }
 
-/// Frames of both kinds, some longer than any buffer.
+/// Some frame that is not a Send Data Indication.
+fn tpkt(length: u16) -> Vec<u8> {
+    let mut frame = [&[3, 0][..], &length.to_be_bytes(), &[2, 0xf0, 0x80, 0x3c]].concat();
+    frame.resize(length.into(), length as u8);
+    frame
+}
+
+/// Frames of both kinds, some longer than any buffer, behind the licence.
 fn frames(most: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
-    let tpkt = (3..most).prop_map(|n| {
-        let length = (n + 4) as u16;
-        [&[3, 0][..], &length.to_be_bytes(), &vec![n as u8; n]].concat()
-    });
+    let tpkt = (8..most as u16).prop_map(tpkt);
+    let several = vec(6u16..most.min(5_000) as u16, 1..4).prop_map(|lengths| several(&lengths));
     let fast = (0..most.min(30_000)).prop_map(|n| {
         let length = (n + 3) as u16 | 0x8000;
         [&[4][..], &length.to_be_bytes(), &vec![n as u8; n]].concat()
     });
-    vec(prop_oneof![2 => tpkt, 2 => fast, 1 => any::<u32>().prop_map(demand_active)], 1..20)
+    let demand = any::<u32>().prop_map(demand_active);
+    vec(prop_oneof![2 => tpkt, 2 => fast, 1 => several, 1 => demand], 1..20).prop_map(|mut frames| {
+        frames.insert(0, openrdms_rdp::server::license_valid_client());
+        frames
+    })
 }
 
 proptest! {
@@ -121,8 +150,8 @@ proptest! {
         size in 1usize..3_000,
         chunk in 1usize..9_000,
     ) {
-        let before = [demand_active(5), before.concat(), font_map()].concat();
-        let behind = [behind.concat(), if again { font_map() } else { vec![] }].concat();
+        let before = [before.concat(), demand_active(5), font_map()].concat();
+        let behind = [behind[1..].concat(), if again { font_map() } else { vec![] }].concat();
         let expected = [&before[..], &aside(), &behind].concat();
         let got = run(async {
             let (mut pump, mut client, mut desktop) = pump(size, None);
@@ -205,6 +234,108 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn nothing_of_a_frame_with_a_redirection_reaches_the_client(
+        before in frames(5_000),
+        hides_behind in vec(6u16..5_000, 0..3),
+        behind in frames(5_000),
+        size in 1usize..3_000,
+        chunk in 1usize..9_000,
+    ) {
+        let sent = [before.concat(), redirection(&hides_behind), behind[1..].concat()].concat();
+        let (end, got) = run(async {
+            let (mut pump, mut client, mut desktop) = pump(size, None);
+            let feed = tokio::spawn(async move {
+                for part in sent.chunks(chunk) {
+                    if desktop.write_all(part).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            let reading = tokio::spawn(async move {
+                let mut got = Vec::new();
+                client.read_to_end(&mut got).await.unwrap();
+                got
+            });
+            let end = until_end(&mut pump).await;
+            pump.finish_client_frame().await.unwrap();
+            drop(pump);
+            feed.await.unwrap();
+            (end, reading.await.unwrap())
+        });
+        prop_assert_eq!(end, Event::DesktopBroke(DesktopFault::Redirection));
+        prop_assert!(before.concat().starts_with(&got));
+        prop_assert!((0..=before.len()).any(|n| before[..n].concat().len() == got.len()), "{}", got.len());
+    }
+}
+
+#[test]
+fn a_redirection_in_what_is_left_of_a_frame_does_not_follow_an_order() {
+    run(async {
+        let (mut pump, mut client, mut desktop) = pump(64 * 1024, None);
+        let license = openrdms_rdp::server::license_valid_client();
+        let one = several(&[9_000]);
+        // what the client has had a part of is one PDU to its end
+        desktop.write_all(&[&license[..], &one[..5_000]].concat()).await.unwrap();
+        let mut got = vec![0; license.len() + 5_000];
+        tokio::select! {
+            read = client.read_exact(&mut got) => { read.unwrap(); }
+            event = event(&mut pump) => panic!("{event:?}"),
+        }
+        desktop.write_all(&[&one[5_000..], &redirection(&[])].concat()).await.unwrap();
+        pump.finish_client_frame().await.unwrap();
+        drop(pump);
+        client.read_to_end(&mut got).await.unwrap();
+        assert!(got == [license, one].concat());
+    });
+    run(async {
+        let (mut pump, mut client, mut desktop) = pump(64 * 1024, None);
+        let license = openrdms_rdp::server::license_valid_client();
+        let hidden = redirection(&[9_000]);
+        // of several PDUs it gets nothing before they are all there
+        desktop.write_all(&[&license[..], &hidden[..9_020]].concat()).await.unwrap();
+        let mut got = vec![0; license.len()];
+        tokio::select! {
+            read = client.read_exact(&mut got) => { read.unwrap(); }
+            event = event(&mut pump) => panic!("{event:?}"),
+        }
+        desktop.write_all(&hidden[9_020..]).await.unwrap();
+        pump.finish_client_frame().await.unwrap();
+        drop(pump);
+        client.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, license);
+    });
+}
+
+#[test]
+fn it_is_the_clients_own_io_channel_on_which_a_desktop_may_send_nobody_elsewhere() {
+    // the desktop's I/O channel is what the client knows as its user channel, and the other way round
+    let desktop_ids = ChannelIds { io: 1004, user: 1003, statics: vec![] };
+    let on = |channel: u16| {
+        let mut frame = redirection(&[]);
+        frame[10..12].copy_from_slice(&channel.to_be_bytes());
+        frame
+    };
+    let mut licence = openrdms_rdp::server::license_valid_client();
+    licence[10..12].copy_from_slice(&1004u16.to_be_bytes());
+    run(async {
+        let map = ChannelMap::new(&ChannelIds::ours(0), &desktop_ids);
+        assert!(map.is_some());
+        let (mut pump, mut client, mut desktop) = pump(4096, map);
+        desktop.write_all(&[licence, on(1003), on(1004)].concat()).await.unwrap();
+        assert_eq!(until_end(&mut pump).await, Event::DesktopBroke(DesktopFault::Redirection));
+        pump.finish_client_frame().await.unwrap();
+        drop(pump);
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).await.unwrap();
+        let passed = [openrdms_rdp::server::license_valid_client(), on(1004)].concat();
+        assert!(passed.starts_with(&got), "{got:02x?}");
+    });
+}
+
 #[test]
 fn the_first_demand_active_waits_until_the_pump_goes_on_and_the_last_share_id_counts() {
     run(async {
@@ -272,7 +403,7 @@ fn each_end_is_told_apart() {
         assert_eq!(until_end(&mut p).await, Event::ClientBroke(FrameError::UnknownHeader));
         let (mut p, _client, mut desktop) = pump(64, None);
         desktop.write_all(&[3, 0, 0, 4]).await.unwrap();
-        assert_eq!(until_end(&mut p).await, Event::DesktopBroke(FrameError::TooShort));
+        assert_eq!(until_end(&mut p).await, Event::DesktopBroke(FrameError::TooShort.into()));
     });
 }
 
@@ -280,7 +411,7 @@ fn each_end_is_told_apart() {
 fn a_lane_has_a_buffer_only_while_something_is_in_it() {
     run(async {
         let (mut pump, mut client, mut desktop) = pump(64 * 1024, None);
-        let large = [&[3, 0, 0xff, 0xff][..], &vec![1; 65_531]].concat();
+        let large = tpkt(0xffff);
         let mut got = vec![0; large.len()];
         tokio::select! {
             end = until_end(&mut pump) => panic!("{end:?}"),

@@ -5,8 +5,13 @@ use crate::{
     fixture::Client,
     made::{Desktop, frame, log_on, rest},
 };
-use openrdms_broker::{Endpoint, ports::front::ConnectionEnd};
+use openrdms_broker::{
+    Endpoint,
+    ports::{Told, front::ConnectionEnd},
+    session::DetachReason,
+};
 use openrdms_rdp::{
+    mcs::send_data_indication,
     server::{ErrorInfo, disconnect_ultimatum, license_valid_client, set_error_info},
     x224::{ConnectionConfirm, Protocols},
 };
@@ -130,6 +135,130 @@ async fn whatever_a_desktop_does_in_the_handshake_its_user_is_told_in_time_and_o
     }
 }
 
+/// A share PDU of this type and length.
+fn share(kind: u8, length: u16) -> Vec<u8> {
+    let mut pdu = [&length.to_le_bytes()[..], &[kind, 0x00, 0xea, 0x03]].concat();
+    pdu.resize(length.into(), 0);
+    pdu
+}
+
+/// A Server Redirection to 10.0.0.1, as a broker of another kind would send it.
+fn redirection() -> Vec<u8> {
+    let address: Vec<u8> = "10.0.0.1\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let size = address.len() as u8;
+    #[rustfmt::skip]
+    let head = [
+        24 + size, 0, 0x1a, 0, 0xea, 0x03, 0, 0, // share control: PDUTYPE_SERVER_REDIR_PKT; padding
+        0x00, 0x04, 16 + size, 0, 0, 0, 0, 0,    // SEC_REDIRECTION_PKT, session 0
+        0x01, 0, 0, 0, size, 0, 0, 0,            // LB_TARGET_NET_ADDRESS
+    ];
+    [&head[..], &address].concat()
+}
+
+/// What a desktop says, and what its client sees of it.
+struct Elsewhere {
+    what: &'static str,
+    active: bool,
+    says: Vec<u8>,
+    seen: Vec<u8>,
+}
+
+#[tokio::test]
+async fn a_desktop_cannot_send_its_user_elsewhere_however_it_hides_it() {
+    let indication = |pdus: &[Vec<u8>]| send_data_indication(&pdus.concat()).unwrap();
+    let data = indication(&[share(0x17, 300)]);
+    let mut on_another_channel = indication(&[redirection()]);
+    on_another_channel[11] += 1;
+    let mut behind_its_frame = indication(&[share(0x17, 20), redirection()]);
+    behind_its_frame[13] = 20; // which MCS says, and clients do not look at
+    let cases = [
+        Elsewhere { what: "first", active: false, says: indication(&[redirection()]), seen: vec![] },
+        Elsewhere {
+            what: "instead of the licence, where clients look for it on any channel",
+            active: false,
+            says: on_another_channel,
+            seen: vec![],
+        },
+        Elsewhere {
+            what: "instead of Demand Active",
+            active: false,
+            says: [license_valid_client(), indication(&[redirection()])].concat(),
+            seen: license_valid_client(),
+        },
+        Elsewhere {
+            what: "at any time",
+            active: true,
+            says: [&data[..], &data, &indication(&[redirection()]), &data].concat(),
+            seen: [&data[..], &data].concat(),
+        },
+        Elsewhere {
+            what: "behind other PDUs",
+            active: true,
+            says: indication(&[share(0x17, 9_000), share(0x16, 6), redirection()]),
+            seen: vec![],
+        },
+        Elsewhere { what: "behind its frame", active: true, says: behind_its_frame, seen: vec![] },
+    ];
+    for Elsewhere { what, active, says, seen } in cases {
+        for piece in [usize::MAX, 1] {
+            let desktop = Desktop::new();
+            let mut relay = relay_to(&desktop).await;
+            let settings = Client::default();
+            let (mut client, (mut far, _, _)) =
+                tokio::join!(log_on(&relay, &settings, "alice", "secret"), desktop.serve());
+            relay.attached().await;
+            let begins = [license_valid_client(), indication(&[share(0x11, 300)])].concat();
+            if active {
+                far.write_all(&begins).await.unwrap();
+                far.flush().await.unwrap();
+                client.read_exact(&mut vec![0; begins.len()]).await.unwrap();
+                relay.activated().await;
+            }
+            let talk = async {
+                for part in says.chunks(piece.min(says.len())) {
+                    if far.write_all(part).await.is_err() || far.flush().await.is_err() {
+                        break;
+                    }
+                }
+            };
+            let (told, ()) = tokio::join!(rest(&mut client), talk);
+            let last = [set_error_info(0, ErrorInfo::DesktopFailed), disconnect_ultimatum()].concat();
+            let told = told.strip_suffix(&last[..]).unwrap_or_else(|| panic!("{what}: {told:02x?}"));
+            let licence = if active || !seen.is_empty() { vec![] } else { license_valid_client() };
+            // what is still under way when it is noticed does not follow
+            assert!([licence, seen.clone()].concat().starts_with(told), "{what}: {told:02x?}");
+            drop(client);
+            assert_eq!(relay.closed().await, ConnectionEnd::DesktopFailed, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_frame_when_an_order_comes_sends_nobody_elsewhere() {
+    let desktop = Desktop::new();
+    let mut relay = relay_to(&desktop).await;
+    let settings = Client::default();
+    let (mut client, (mut far, _, _)) =
+        tokio::join!(log_on(&relay, &settings, "alice", "secret"), desktop.serve());
+    let (_, kill) = relay.attached().await;
+    let active = send_data_indication(&share(0x11, 300)).unwrap();
+    let begins = [license_valid_client(), active].concat();
+    // a frame of which the client gets nothing before all of it is there
+    let hidden = send_data_indication(&[share(0x17, 5_000), redirection()].concat()).unwrap();
+    let (now, later) = hidden.split_at(5_020);
+    far.write_all(&[&begins, now].concat()).await.unwrap();
+    far.flush().await.unwrap();
+    client.read_exact(&mut vec![0; begins.len()]).await.unwrap();
+    relay.activated().await;
+    kill.throw(DetachReason::Administrator);
+    let _ = far.write_all(later).await;
+    let _ = far.flush().await;
+    let last = [set_error_info(0, ErrorInfo::Disconnected), disconnect_ultimatum()].concat();
+    assert_eq!(rest(&mut client).await, last);
+    drop(client);
+    assert_eq!(relay.closed().await, ConnectionEnd::Ordered(Told::Told));
+}
+
 #[tokio::test]
 async fn while_one_desktop_is_silent_the_users_of_others_do_not_wait() {
     let desktop = Desktop::new();
@@ -180,7 +309,8 @@ async fn a_desktop_that_floods_a_client_that_reads_nothing_does_not_fill_our_mem
         tokio::join!(log_on(&relay, &settings, "alice", "secret"), desktop.serve());
     relay.attached().await;
     // frames of all sizes, until nothing is taken any more
-    let frames = [&[3, 0, 0xff, 0xff][..], &[7; 0xfffb], &[0, 2], &[3, 0, 0, 7, 2, 0xf0, 0x80]].concat();
+    let huge = [&[3, 0, 0xff, 0xff, 2, 0xf0, 0x80][..], &[7; 0xfff8]].concat();
+    let frames = [&huge[..], &[0, 2], &disconnect_ultimatum()].concat();
     let quiet = Duration::from_secs(1);
     let (mut at, mut taken) = (0, 0);
     while let Ok(written) = tokio::time::timeout(quiet, far.write(&frames[at..])).await {

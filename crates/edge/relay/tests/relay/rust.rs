@@ -62,6 +62,13 @@ fn font_map() -> Vec<u8> {
     send_data_indication(&content).unwrap()
 }
 
+/// A data PDU of so many bytes.
+fn share_data(length: u16) -> Vec<u8> {
+    let mut content = [&length.to_le_bytes()[..], &[0x17, 0x00, 0xea, 0x03]].concat();
+    content.resize(length.into(), 7);
+    send_data_indication(&content).unwrap()
+}
+
 fn refusal(info: ErrorInfo) -> Vec<u8> {
     [license_valid_client(), set_error_info(0, info), disconnect_ultimatum()].concat()
 }
@@ -100,7 +107,7 @@ async fn a_proved_user_gets_the_desktop_and_the_desktop_gets_no_password() {
     assert!(matches!(relay.seen.recv().await, Some(Seen::Input)));
 
     drop(client);
-    assert_eq!(rest(&mut far).await, []);
+    assert_eq!(rest(&mut far).await, b"");
     drop(far);
     assert_eq!(relay.closed().await, ConnectionEnd::ClientGone);
 }
@@ -216,7 +223,7 @@ async fn an_order_in_the_middle_of_a_frame_waits_for_its_end_and_no_longer() {
     let (mut client, mut far) = active(&mut relay, &desktop, &Client::default()).await;
     let (_, kill) = relay.attached().await;
     relay.activated().await;
-    let long = [&[3, 0, 0x40, 0][..], &[7; 0x3ffc]].concat();
+    let long = share_data(16_000);
     far.write_all(&long[..5000]).await.unwrap();
     far.flush().await.unwrap();
     let mut half = vec![0; 5000];
@@ -238,7 +245,7 @@ async fn a_desktop_that_stops_in_the_middle_of_a_frame_does_not_hold_up_an_order
     let (mut client, mut far) = active(&mut relay, &desktop, &Client::default()).await;
     let (_, kill) = relay.attached().await;
     relay.activated().await;
-    far.write_all(&[&[3, 0, 0x40, 0][..], &[7; 100]].concat()).await.unwrap();
+    far.write_all(&share_data(16_000)[..104]).await.unwrap();
     far.flush().await.unwrap();
     client.read_exact(&mut [0; 104]).await.unwrap();
     let begun = Instant::now();
@@ -274,7 +281,7 @@ async fn a_client_that_reads_nothing_does_not_hold_up_an_order() {
     relay.activated().await;
     // until nothing more can be written: the client's window and all buffers are full
     let (_far_read, mut far_write) = tokio::io::split(far);
-    let full = [&[3, 0, 0xff, 0xff][..], &[7; 0xfffb]].concat();
+    let full = share_data(16_000);
     let mut at = 0;
     let quiet = Duration::from_millis(500);
     while let Ok(written) = tokio::time::timeout(quiet, far_write.write(&full[at..])).await {
@@ -429,7 +436,9 @@ async fn a_desktop_that_does_not_become_active_in_time_is_given_up_however_much_
     config.limits.activate = Duration::from_millis(300);
     let mut relay = Running::start(config, Ok((desktop.endpoint(), desktop.sha256))).await;
     let (mut client, (mut far, _, _)) = tokio::join!(alice(&relay), desktop.serve());
-    let talk = async { while far.write_all(&license_valid_client()).await.is_ok() {} };
+    far.write_all(&license_valid_client()).await.unwrap();
+    let data = share_data(20);
+    let talk = async { while far.write_all(&data).await.is_ok() {} };
     let (said, ()) = tokio::join!(rest(&mut client), talk);
     let last = [set_error_info(0, ErrorInfo::DesktopFailed), disconnect_ultimatum()].concat();
     assert!(said.ends_with(&last));
@@ -605,7 +614,7 @@ async fn a_client_without_an_allowed_protocol_is_told_which_one_it_needs() {
                 _ => openrdms_rdp::x224::NegotiationFailure::HybridRequired,
             })
         );
-        assert_eq!(rest(&mut tcp).await, []);
+        assert_eq!(rest(&mut tcp).await, b"");
     }
 }
 
@@ -617,7 +626,7 @@ async fn a_preconnection_blob_is_set_aside_and_rubbish_is_not_answered() {
     assert!(ConnectionConfirm::parse(&confirm).is_ok());
     let mut tcp = TcpStream::connect(relay.addr).await.unwrap();
     tcp.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    assert_eq!(rest(&mut tcp).await, []);
+    assert_eq!(rest(&mut tcp).await, b"");
 }
 
 #[tokio::test]
@@ -631,10 +640,10 @@ async fn connections_beyond_the_limit_are_shed_and_the_slow_are_closed() {
     let (mut half, _) = made::negotiate(&relay, &[], 1).await;
     let mut shed = TcpStream::connect(relay.addr).await.unwrap();
     let begun = Instant::now();
-    assert_eq!(rest(&mut shed).await, []);
+    assert_eq!(rest(&mut shed).await, b"");
     assert!(begun.elapsed() < Duration::from_millis(1400), "shed at once: {:?}", begun.elapsed());
-    assert_eq!(rest(&mut slow).await, []);
-    assert_eq!(rest(&mut half).await, []);
+    assert_eq!(rest(&mut slow).await, b"");
+    assert_eq!(rest(&mut half).await, b"");
     let (_, confirm) = made::negotiate(&relay, &[], 1).await;
     assert!(ConnectionConfirm::parse(&confirm).is_ok(), "there is room again");
 }

@@ -53,6 +53,42 @@ pub(crate) enum CimCommand {
         #[command(flatten)]
         within: Within,
     },
+    /// Make an instance
+    Create {
+        /// Of which class
+        class: String,
+        /// Its properties, keys among them; values as `cim invoke` takes them
+        #[arg(value_name = "NAME=VALUE")]
+        properties: Vec<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+        #[command(flatten)]
+        within: Within,
+    },
+    /// Change properties of an instance; what is not named stays
+    Set {
+        /// Its path
+        path: String,
+        /// Properties; values as `cim invoke` takes them
+        #[arg(value_name = "NAME=VALUE", required = true)]
+        properties: Vec<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+        #[command(flatten)]
+        within: Within,
+    },
+    /// Remove an instance
+    Delete {
+        /// Its path
+        path: String,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+        #[command(flatten)]
+        within: Within,
+    },
     /// Print a class as MOF
     Mof {
         /// Its name

@@ -21,6 +21,35 @@ impl Since {
     }
 }
 
+/// A time to come: so many seconds ahead, or a point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    In(u32),
+    /// Microseconds since 1970.
+    At(i64),
+}
+
+impl When {
+    /// The point in time in microseconds since 1970, where `now` is.
+    pub(crate) fn micros(self, now: i64) -> i64 {
+        match self {
+            When::In(seconds) => now.saturating_add(i64::from(seconds) * 1_000_000),
+            When::At(micros) => micros,
+        }
+    }
+}
+
+/// `2h` or `2026-05-01T08:00:00Z`.
+pub(crate) fn when(text: &str) -> Result<When, String> {
+    if let Ok(seconds) = span(text) {
+        return Ok(When::In(seconds));
+    }
+    match time::parse(text) {
+        Some(Value::Datetime { micros, .. }) => Ok(When::At(micros)),
+        _ => Err("neither how far ahead, such as 2h or 7d, nor a time such as 2026-05-01T08:00:00Z".into()),
+    }
+}
+
 /// `2h` or `2026-05-01T08:00:00Z`.
 pub(crate) fn since(text: &str) -> Result<Since, String> {
     if let Ok(seconds) = span(text) {

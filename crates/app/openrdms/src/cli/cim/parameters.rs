@@ -1,36 +1,53 @@
-//! Parameters of a method as people type them.
+//! Parameters of a method, and properties of an instance, as people type them.
 
 use crate::cli::Failure;
-use openrdms_cim::{Method, ObjectPath, Parameter, Params, Type, Value};
+use openrdms_cim::{Class, Method, ObjectPath, Params, Type, Value};
 use std::io::Read as _;
 
 /// A file longer than this is no parameter.
 const MOST: u64 = 1 << 20;
 
+/// What a value is given for.
+struct Slot<'a> {
+    name: &'a str,
+    ty: Type,
+    array: bool,
+}
+
 /// `NAME=VALUE`s, each with the type that the method declares.
 pub(super) fn read(method: &Method, given: &[String]) -> Result<Params, Failure> {
+    let taken = method.parameters.iter().filter(|p| p.is_in());
+    let slots: Vec<Slot<'_>> = taken.map(|p| Slot { name: &p.name, ty: p.ty, array: p.array }).collect();
+    typed_all(&format!("{} has no parameter", method.name), &slots, given)
+}
+
+/// `NAME=VALUE`s, each with the type that the class declares.
+pub(super) fn properties(class: &Class, given: &[String]) -> Result<Params, Failure> {
+    let properties = class.properties.iter();
+    let slots: Vec<Slot<'_>> = properties.map(|p| Slot { name: &p.name, ty: p.ty, array: p.array }).collect();
+    typed_all(&format!("{} has no property", class.name), &slots, given)
+}
+
+fn typed_all(lacks: &str, slots: &[Slot<'_>], given: &[String]) -> Result<Params, Failure> {
     let mut params = Params::default();
     for text in given {
         let (name, value) = text
             .split_once('=')
-            .ok_or_else(|| Failure::usage(format!("'{text}' is not a parameter: write NAME=VALUE")))?;
-        let declared = method.parameter(name).filter(|p| p.is_in()).ok_or_else(|| {
-            let known: Vec<&str> =
-                method.parameters.iter().filter(|p| p.is_in()).map(|p| p.name.as_str()).collect();
+            .ok_or_else(|| Failure::usage(format!("'{text}' is not a value: write NAME=VALUE")))?;
+        let slot = slots.iter().find(|slot| slot.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            let known: Vec<&str> = slots.iter().map(|slot| slot.name).collect();
             let known = if known.is_empty() {
                 "it takes none".to_owned()
             } else {
                 format!("it takes {}", known.join(", "))
             };
-            Failure::usage(format!("{} has no parameter '{name}'; {known}", method.name))
+            Failure::usage(format!("{lacks} '{name}'; {known}"))
         })?;
-        let value = typed(declared, &contents(value)?)?;
-        match (params.0.iter_mut().find(|(name, _)| *name == declared.name), value) {
-            (None, value) if declared.array => {
-                params.0.push((declared.name.clone(), Value::Array(vec![value])))
-            }
-            (None, value) => params.0.push((declared.name.clone(), value)),
-            (Some((_, Value::Array(items))), value) if declared.array => items.push(value),
+        let value = typed(slot, &contents(value)?)?;
+        match (params.0.iter_mut().find(|(name, _)| name == slot.name), value) {
+            (None, value) if slot.array => params.0.push((slot.name.to_owned(), Value::Array(vec![value]))),
+            (None, value) => params.0.push((slot.name.to_owned(), value)),
+            (Some((_, Value::Array(items))), value) if slot.array => items.push(value),
             (Some(_), _) => {
                 return Err(Failure::usage(format!("'{name}' is given twice, and it is no array")));
             }
@@ -56,7 +73,7 @@ fn contents(value: &str) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn typed(declared: &Parameter, text: &str) -> Result<Value, Failure> {
+fn typed(declared: &Slot<'_>, text: &str) -> Result<Value, Failure> {
     let value = match declared.ty {
         Type::Reference => ObjectPath::parse(text).ok().map(|path| Value::Reference(Box::new(path))),
         ty => Value::parse(ty, text).ok(),

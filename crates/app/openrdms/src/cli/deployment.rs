@@ -1,0 +1,85 @@
+//! `openrdms export` and `openrdms import`: a deployment as one file that people can read and edit.
+//!
+//! The file has the properties of the management classes under their own names. It has no passwords and no keys:
+//! accounts are named only. Import adds and changes what the file says, removes nothing, and does nothing at all
+//! where the file has a mistake.
+
+mod file;
+mod plan;
+mod section;
+
+use super::Failure;
+use super::args::ImportArgs;
+use super::output::{Output, confirm, print, remark};
+use super::remote::Remote;
+use plan::Step;
+use section::{Rows, SECTIONS};
+use serde_json::json;
+use std::io::Read as _;
+
+/// A file longer than this is not ours.
+const MOST: u64 = 32 << 20;
+
+pub(super) async fn export(remote: &Remote) -> Result<(), Failure> {
+    print(&file::write(&present(remote).await?))
+}
+
+/// Everything that a file can say, as the service has it now; one list a section.
+async fn present(remote: &Remote) -> Result<Vec<Rows>, Failure> {
+    let mut all = Vec::with_capacity(SECTIONS.len());
+    for section in SECTIONS {
+        all.push(remote.list_in(section.namespace, section.class, Vec::new()).all().await?);
+    }
+    Ok(all)
+}
+
+pub(super) async fn import(args: &ImportArgs, remote: &Remote, output: &Output) -> Result<(), Failure> {
+    let wanted = file::read(&contents(args)?, remote).map_err(mistakes)?;
+    let plan = plan::make(&present(remote).await?, &wanted).map_err(mistakes)?;
+    for account in &plan.missing {
+        remark(&format!("openrdms: the account {account} is not there; passwords are not in the file"))?;
+    }
+    let told = |step: &Step, result: &str| vec![("Step", json!(step.sentence)), ("Result", json!(result))];
+    if args.dry_run || plan.steps.is_empty() {
+        let (said, result) = if args.dry_run { ("would: ", "dry run") } else { ("", "done") };
+        for step in plan.steps.iter().filter(|_| output.is_for_people()) {
+            output.text(&format!("{said}{}", step.sentence))?;
+        }
+        if plan.steps.is_empty() && output.is_for_people() {
+            output.text("nothing to do: it is all there")?;
+        }
+        return output.done_all(&plan.steps.iter().map(|step| told(step, result)).collect::<Vec<_>>());
+    }
+    confirm(&format!("Do {} steps? --dry-run says which.", plan.steps.len()), args.force)?;
+    let mut done = Vec::new();
+    for step in &plan.steps {
+        step.run(remote).await.map_err(|failure| Failure {
+            message: format!("{}: {}; {} steps were done before", step.sentence, failure.message, done.len()),
+            ..failure
+        })?;
+        if output.is_for_people() {
+            output.text(&step.sentence)?;
+        }
+        done.push(told(step, "done"));
+    }
+    output.done_all(&done)
+}
+
+fn contents(args: &ImportArgs) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if args.file.as_os_str() == "-" {
+        std::io::stdin().lock().take(MOST + 1).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(&args.file).and_then(|file| file.take(MOST + 1).read_to_string(&mut text))
+    };
+    let read =
+        read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", args.file.display())))?;
+    if read as u64 > MOST {
+        return Err(Failure::usage(format!("{} is longer than 32 MiB", args.file.display())));
+    }
+    Ok(text)
+}
+
+fn mistakes(all: Vec<String>) -> Failure {
+    Failure::usage(format!("nothing was changed:\n  {}", all.join("\n  ")))
+}

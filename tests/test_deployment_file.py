@@ -1,0 +1,139 @@
+"""`openrdms export` and `import`: a deployment as one file, and the commands that make what is in it."""
+
+import base64
+
+import pytest
+from support import process
+from support.server import CommandFailed, Server, make_data_dir, remove
+
+USAGE = 2
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A deployment with something in every part of the file."""
+    yield from served(tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """Another, with the same accounts and nothing else."""
+    yield from served(tmp_path_factory.mktemp("other"))
+
+
+def served(logs):
+    data_dir = make_data_dir()
+    process.LOGS.clear()
+    try:
+        with Server(data_dir, logs, {"OPENRDMS_NODE_HOST_NAME": "desk"}) as server:
+            server.add_user("admin", "admin")
+            server.add_user("alice")
+            yield server
+    finally:
+        remove(data_dir)
+
+
+@pytest.fixture(scope="module")
+def file(server, tmp_path_factory):
+    server.cli("collection", "create", "own", "--kind", "personal", "--size", "2", "--idle-limit", "30m")
+    server.cli("collection", "create", "pool", "--user", "alice", "--name", 'The "pool"', "--rollback")
+    server.cli("desktop", "assign", "own-002", "alice")
+    server.cli("app", "publish", "pool", "editor", "--path", "/usr/bin/editor", "--arguments", "-n 'ä'")
+    path = 'root/cimv2/rdms:Win32_RDMSPublishedApplication.AppAlias="editor",PoolName="pool"'
+    server.cli("cim", "set", path, "IconContents=0", "IconContents=255", "Folder=@@home", "--force")
+    words = ["PoolName=pool", "AppAlias=editor", "ExtName=.txt", "IsPublished=true", "-n", "root/cimv2/rdms", "-f"]
+    server.cli("cim", "create", "Win32_RDMSFileTypeAssociation", *words)
+    server.cli("setting", "set", "Text", "two\nlines", "--collection", "pool")
+    server.cli("setting", "set", "Weight", "-7", "--type", "number", "--host", "desk")
+    server.cli("setting", "set", "Floors", "ground", "first", "--type", "list")
+    path = tmp_path_factory.mktemp("file") / "deployment.toml"
+    path.write_text(server.cli("export"))
+    return path
+
+
+def steps(server: Server, file, *words: str) -> list[str]:
+    return [step["Step"] for step in server.json("import", str(file), *words)]
+
+
+def test_another_deployment_becomes_what_the_file_says_and_stays_so(server, other, file):
+    assert "password" not in file.read_text().replace("there are no passwords", "")
+    before = other.cli("export")
+    planned = steps(other, file, "--dry-run")
+    assert "make collection pool" in planned and "make assignment own own-002 OPENRDMS alice" in planned
+    assert planned[-1] == "serve what is offered"
+    assert other.cli("export") == before, "a dry run does nothing"
+    assert steps(other, file, "--force") == planned
+    assert other.cli("export") == file.read_text()
+    assert steps(other, file) == [], "it is all there; nobody is asked"
+    [app] = other.json("app", "list", "--collection", "pool")
+    assert (app["IconContents"], app["Folder"], app["CommandLineSetting"]) == ([0, 255], "@home", 2)
+    assert [row["UserName"] for row in other.json("assignment", "list", "--user", "ALICE")] == ["alice"]
+    assert other.json("setting", "get", "weight", "--host", "desk")["Value"] == -7
+
+
+def test_what_differs_is_changed_and_what_is_not_said_stays(server, file, tmp_path):
+    part = tmp_path / "part.toml"
+    part.write_text('format = 1\n[[collection]]\nAlias = "OWN"\nIdleLimitSeconds = 60\nShowInPortal = true\n')
+    before = server.json("collection", "show", "own")
+    assert steps(server, part, "--force")[0] == "change collection OWN: IdleLimitSeconds"
+    after = server.json("collection", "show", "own")
+    assert after == before | {"IdleLimitSeconds": 60}
+    server.cli("import", str(file), "--force")
+    assert server.cli("export") == file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("format = 2", "format = 1"),
+        ("format = 1\n[[colection]]\nAlias = 'x'", "no section 'colection'"),
+        ("format = 1\n[[collection]]\nAlias = 'new'\nIdle = 5", "no 'Idle'"),
+        ("format = 1\n[[collection]]\nAlias = 'new'\nRollback = 'yes'", "Rollback is not a true or false"),
+        ("format = 1\n[[collection]]\nDisplayName = 'x'", "Alias is missing"),
+        ("format = 1\n[[collection]]\nAlias = 'new'\n[[collection]]\nAlias = 'NEW'", "twice"),
+        ("format = 1\n[[collection]]\nAlias = 'new'\nUsers = ['OPENRDMS\\nobody']", "no account"),
+        ("format = 1\n[[collection]]\nAlias = 'new'\n[[collection]]\nAlias = 'pool'\nKind = 'Personal'", "Kind cannot"),
+        ("format = 1\n[[collection]]\nAlias = 'new'\n[[desktop]]\nName = 'd'\nCollectionAlias = 'old'", "no collection"),
+        ("format = 1\n[[setting]]\nOwner = 'host desk'\nName = 'x'\nList = ['a']", "only the deployment"),
+        ("format = 1\n[[application]]\nPoolName = 'pool'\nAppAlias = 'e'\nIconContents = '!'", "base64"),
+        ("format = 1\n[[collection]]\nAlias = 'new'\nUsers = []", "cannot be made empty"),
+        ("format = 1\n[[setting]]\nOwner = 'deployment'\nName = 'x'\nList = []", "cannot be made empty"),
+        ("format = \n", "nothing was changed"),
+        ("x" * (33 << 20), "longer than"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_and_changes_nothing(server, file, text, said):
+    before = server.cli("export")
+    with pytest.raises(CommandFailed) as failed:
+        server.cli("import", "-", "--force", text=text)
+    assert failed.value.result.returncode == USAGE
+    assert said in failed.value.result.stderr
+    assert server.cli("export") == before
+
+
+def test_a_desktop_of_somebody_else_is_not_taken_away(server, file, tmp_path):
+    server.add_user("bob")
+    taken = 'CollectionAlias = "own"\nDesktopName = "own-002"\nUserDomain = "OPENRDMS"\nUserName = "bob"\n'
+    with pytest.raises(CommandFailed, match=r"the desktop is openrdms\\alice's"):
+        server.cli("import", "-", "--force", text=f"format = 1\n[[assignment]]\n{taken}")
+    server.cli("user", "delete", "bob", "--force")
+
+
+def test_settings_are_listed_read_written_and_removed(server, file):
+    listed = {(row["Owner"], row["Name"]): row for row in server.json("setting", "list")}
+    assert listed["host desk", "Weight"]["Number"] == -7
+    assert listed["deployment", "Floors"]["List"] == ["ground", "first"]
+    assert [row["Name"] for row in server.json("setting", "list", "--collection", "pool")] == ["Text"]
+    limit = ["IdleSessionLimit", "--collection", "own"]
+    assert server.json("setting", "get", *limit)["Value"] == 1_800_000
+    server.cli("setting", "set", "Gone", "x")
+    server.cli("setting", "unset", "gone")
+    for words in (["get", "Gone"], ["unset", "Gone"]):
+        with pytest.raises(CommandFailed, match="WBEM_E_NOT_FOUND"):
+            server.cli("setting", *words)
+    with pytest.raises(CommandFailed, match="only the deployment"):
+        server.cli("setting", "set", "x", "a", "b", "--type", "list", "--host", "desk")
+
+
+def test_an_icon_is_text_in_the_file(file):
+    assert base64.b64encode(bytes([0, 255])).decode() in file.read_text()
