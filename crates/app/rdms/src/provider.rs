@@ -4,7 +4,7 @@ use crate::error::{MethodError, fault};
 use openrdms_broker::{Credentials, UserName};
 use openrdms_cim::service::not_capable;
 use openrdms_cim::{
-    CimError, Class, Condition, Instance, Limits, Listing, ObjectPath, Params, Principal, WmiCode,
+    CimError, Class, Condition, Instance, Limits, Listing, ObjectPath, Params, Principal, Value, WmiCode,
 };
 use openrdms_engine::{Engine, EngineError, Expected};
 use zeroize::Zeroizing;
@@ -69,11 +69,19 @@ pub(crate) trait Provider: Send + Sync {
     /// The class's name and namespace.
     fn serves(&self) -> (&'static str, &'static str);
 
-    /// A page of instances; the condition may be used to choose rows early, the dispatch judges all again.
-    async fn enumerate(&self, cx: &Context, query: &Query<'_>) -> Result<Listing, CimError>;
+    /// A page of instances; the condition may be used to choose rows early, the dispatch judges all again. None, for
+    /// administrators, where a class has methods only.
+    async fn enumerate(&self, _cx: &Context, query: &Query<'_>) -> Result<Listing, CimError> {
+        admin_only(query.who)?;
+        Ok(Listing { instances: Vec::new(), next: None })
+    }
 
-    /// One instance.
-    async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError>;
+    /// One instance, if the class has any.
+    async fn get(&self, _cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
+        admin_only(wanted.who)?;
+        let message = format!("{} has no instances: its methods are called on the class", wanted.class.name);
+        Err(CimError::new(WmiCode::WBEM_E_NOT_FOUND, message))
+    }
 
     /// A method whose name, parameters and staticness the schema has confirmed.
     async fn invoke(&self, _cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
@@ -93,6 +101,13 @@ pub(crate) trait Provider: Send + Sync {
     /// Removes an instance.
     async fn delete(&self, _cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         Err(not_capable(&call.path.class, "removed").into())
+    }
+}
+
+impl Call<'_> {
+    /// Gives a value back, by the name of its OUT parameter.
+    pub(crate) fn answer(&mut self, parameter: &str, value: impl Into<Value>) {
+        self.out.0.push((parameter.to_owned(), value.into()));
     }
 }
 
@@ -128,12 +143,6 @@ impl Context {
 /// A cursor that is none of ours, or of another listing.
 pub(crate) fn cannot_continue() -> CimError {
     CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, "the list cannot be continued from there")
-}
-
-/// One instance was asked for, of a class that has methods only.
-pub(crate) fn no_instances(wanted: &Wanted<'_>) -> CimError {
-    let message = format!("{} has no instances: its methods are called on the class", wanted.class.name);
-    CimError::new(WmiCode::WBEM_E_NOT_FOUND, message)
 }
 
 /// A method that the schema has and the provider does not.

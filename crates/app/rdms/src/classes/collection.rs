@@ -31,9 +31,7 @@ impl Provider for OpenRdmsCollection {
 
     async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
         admin_only(wanted.who)?;
-        let found = cx.engine.store().collection(alias(wanted.path)).await.map_err(fault)?;
-        let collection = found.ok_or_else(|| fault(EngineError::NotFound("collection")))?;
-        instance(cx, wanted.class, &collection).await
+        instance(cx, wanted.class, &find(cx, wanted.path).await?).await
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
@@ -101,8 +99,15 @@ impl Provider for OpenRdmsCollection {
     }
 }
 
-fn alias(path: &ObjectPath) -> &str {
+/// The alias in a path to a collection, in whichever class that is: all have it as their key.
+pub(crate) fn alias(path: &ObjectPath) -> &str {
     path.key("Alias").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The collection of a path.
+pub(crate) async fn find(cx: &Context, path: &ObjectPath) -> Result<Collection, CimError> {
+    let found = cx.engine.store().collection(alias(path)).await.map_err(fault)?;
+    found.ok_or_else(|| fault(EngineError::NotFound("collection")))
 }
 
 async fn create(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {

@@ -1,6 +1,7 @@
 //! `Win32_RDMSCollectionProperties`: what is written down of the template of a collection, and how its desktops are
 //! made.
 
+use crate::classes::collection::find;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
 use openrdms_broker::Collection;
@@ -84,16 +85,10 @@ impl Provider for CollectionProperties {
             "VmOU",
             "ProductKey",
         ] {
-            call.out.0.push((nothing.to_owned(), Value::Null));
+            call.answer(nothing, Value::Null);
         }
         Ok(())
     }
-}
-
-async fn find(cx: &Context, path: &ObjectPath) -> Result<Collection, CimError> {
-    let alias = path.key("Alias").and_then(Value::as_str).unwrap_or_default();
-    let found = cx.engine.store().collection(alias).await.map_err(fault)?;
-    found.ok_or_else(|| fault(EngineError::NotFound("collection")))
 }
 
 /// What is written down of the collection's template; of generation 0 where that is nothing.

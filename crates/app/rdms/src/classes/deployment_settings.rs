@@ -8,7 +8,7 @@
 
 use super::settings::{self, other_type};
 use crate::error::MethodError;
-use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_instances};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
 use openrdms_broker::{HostName, Setting, SettingOwner, SettingValue};
 use openrdms_cim::{CimError, Instance, Listing, Value, WmiCode};
 use openrdms_engine::EngineError;
@@ -34,16 +34,6 @@ const SHARE: &str = "SMBPath";
 impl Provider for DeploymentSettings {
     fn serves(&self) -> (&'static str, &'static str) {
         ("root/cimv2/rdms", "Win32_RDMSDeploymentSettings")
-    }
-
-    async fn enumerate(&self, _: &Context, query: &Query<'_>) -> Result<Listing, CimError> {
-        admin_only(query.who)?;
-        Ok(Listing { instances: Vec::new(), next: None })
-    }
-
-    async fn get(&self, _: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
-        admin_only(wanted.who)?;
-        Err(no_instances(wanted))
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
@@ -220,7 +210,7 @@ fn set_in_the_file() -> MethodError {
 }
 
 pub(crate) fn answer(call: &mut Call<'_>, parameter: &str, value: Value) -> Result<(), MethodError> {
-    call.out.0.push((parameter.to_owned(), value));
+    call.answer(parameter, value);
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 
 use super::deployment_settings::{CLIENT_ACCESS_NAME, answer, set_text, text_of};
 use crate::error::MethodError;
-use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_instances, no_method};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
 use openrdms_cim::{CimError, Instance, Listing};
 
 pub(crate) struct Environment;
@@ -15,16 +15,6 @@ pub(crate) struct Environment;
 impl Provider for Environment {
     fn serves(&self) -> (&'static str, &'static str) {
         ("root/cimv2/rdms", "Win32_RDMSEnvironment")
-    }
-
-    async fn enumerate(&self, _: &Context, query: &Query<'_>) -> Result<Listing, CimError> {
-        admin_only(query.who)?;
-        Ok(Listing { instances: Vec::new(), next: None })
-    }
-
-    async fn get(&self, _: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
-        admin_only(wanted.who)?;
-        Err(no_instances(wanted))
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {

@@ -18,7 +18,7 @@ pub(super) async fn provisioning(cx: &Context, call: &mut Call<'_>) -> Result<()
             call.audit.target = order.collection.to_string();
             let id = cx.engine.execute_job(&order, &call.who.name).await.map_err(said)?;
             call.audit.detail = id.to_string();
-            call.out.0.push(("JobGuid".to_owned(), id.to_string().into()));
+            call.answer("JobGuid", id.to_string());
             Ok(())
         }
         "ProvisioningJobCancel" => {
@@ -28,13 +28,13 @@ pub(super) async fn provisioning(cx: &Context, call: &mut Call<'_>) -> Result<()
         "ProvisioningJobGetReport" => {
             let id = id(call)?;
             let report = xml::report(&cx.engine.job(id).await.map_err(said)?);
-            call.out.0.push(("JobReportXml".to_owned(), report.into()));
+            call.answer("JobReportXml", report);
             Ok(())
         }
         "ProvisioningEnumerateJobs" => {
             let jobs = listed(cx, call.params).await?;
             let ids = jobs.iter().map(|job| Value::from(job.id.to_string())).collect();
-            call.out.0.push(("JobGuids".to_owned(), Value::Array(ids)));
+            call.answer("JobGuids", Value::Array(ids));
             Ok(())
         }
         // none of its parameters is looked at, told or kept: one is a password

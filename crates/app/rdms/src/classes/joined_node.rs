@@ -159,7 +159,7 @@ async fn count(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
     let of = |server: &&Server| roles == 0 || server.roles() & roles != 0;
     let count = servers(cx).await?.iter().filter(of).count();
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    call.out.0.push(("Count".to_owned(), count.into()));
+    call.answer("Count", count);
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! of a collection.
 
 use crate::error::MethodError;
-use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_instances, no_method};
+use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
 use openrdms_broker::document::{
     Document, FileTypeAssociation, Icon, Publication, PublishedApplication, PublishedCollection, Stored,
     joined,
@@ -30,16 +30,6 @@ const ATTEMPTS: usize = 8;
 impl Provider for ManagementData {
     fn serves(&self) -> (&'static str, &'static str) {
         ("root/cimv2/rdms", "Win32_RDMSManagementData")
-    }
-
-    async fn enumerate(&self, _: &Context, query: &Query<'_>) -> Result<Listing, CimError> {
-        admin_only(query.who)?;
-        Ok(Listing { instances: Vec::new(), next: None })
-    }
-
-    async fn get(&self, _: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
-        admin_only(wanted.who)?;
-        Err(no_instances(wanted))
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {

@@ -6,6 +6,7 @@
 
 use super::settings;
 use super::virtual_desktop_collection::property;
+use crate::classes::collection::{alias, find};
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
 use openrdms_broker::{
@@ -73,7 +74,7 @@ impl Provider for RdshCollection {
             "KeyValueGet" => {
                 let name = settings::name(call)?;
                 match settings::find(cx, &entries, &name).await? {
-                    SettingValue::Text(text) => answer(call, "Value", text.into()),
+                    SettingValue::Text(text) => call.answer("Value", text),
                     SettingValue::Int(_) | SettingValue::List(_) => {
                         return Err(settings::other_type(&name, "a text"));
                     }
@@ -103,21 +104,12 @@ async fn compare_and_set(
     let expected = call.params.string("Comparand")?;
     settings::room(cx, entries, &name).await?;
     let compared = cx.engine.store().compare_and_set(entries, &name, expected, &new).await?;
-    answer(call, "InitialValue", compared.before.into());
+    call.answer("InitialValue", compared.before);
     if compared.set {
         return Ok(());
     }
     let text = format!("entry '{name}' is not what it was expected to be: nothing was changed");
     Err(MethodError::said(WmiCode::WBEM_E_INVALID_OBJECT, text))
-}
-
-fn alias(path: &ObjectPath) -> &str {
-    path.key("Alias").and_then(Value::as_str).unwrap_or_default()
-}
-
-async fn find(cx: &Context, path: &ObjectPath) -> Result<Collection, CimError> {
-    let found = cx.engine.store().collection(alias(path)).await.map_err(fault)?;
-    found.ok_or_else(|| fault(EngineError::NotFound("collection")))
 }
 
 fn change(properties: &Params) -> Result<CollectionChange, CimError> {
@@ -161,10 +153,6 @@ fn instance(class: &Class, collection: &Collection) -> Instance {
         .with("Name", collection.display_name.as_str())
         .with("Description", collection.description.as_deref())
         .with("Type", kind)
-}
-
-fn answer(call: &mut Call<'_>, parameter: &str, value: Value) {
-    call.out.0.push((parameter.to_owned(), value));
 }
 
 fn invalid(message: String) -> CimError {

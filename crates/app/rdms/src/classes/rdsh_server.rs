@@ -59,7 +59,7 @@ impl Provider for RdshServer {
         admin_only(call.who)?;
         if call.method == "GetPendingStartServerList" {
             call.params.required_uint32("maxServers")?;
-            call.out.0.push(("ServerFQDNs".to_owned(), Value::Array(Vec::new())));
+            call.answer("ServerFQDNs", Value::Array(Vec::new()));
             return Ok(());
         }
         let host = find(cx, call.path).await?;
@@ -74,7 +74,7 @@ impl Provider for RdshServer {
         match call.method {
             "GetInt32Property" => {
                 let mode = if host.intake == Intake::Open { OPEN } else { DRAINED };
-                call.out.0.push(("Value".to_owned(), mode.into()));
+                call.answer("Value", mode);
                 Ok(())
             }
             "SetInt32Property" => {
@@ -121,7 +121,7 @@ async fn test_and_set(cx: &Context, call: &mut Call<'_>, host: &KnownHost) -> Re
         None => host.clone(),
     };
     let state = state(&before, now);
-    call.out.0.push(("InitState".to_owned(), state.into()));
+    call.answer("InitState", state);
     if state != comparand {
         let text = format!("the server's state is {state}, not {comparand}: nothing was changed");
         return Err(MethodError::said(WmiCode::WBEM_E_INVALID_OBJECT, text));

@@ -101,6 +101,6 @@ pub(crate) fn other_type(name: &str, what: &str) -> MethodError {
 }
 
 fn answer(call: &mut Call<'_>, value: Value) -> Result<(), MethodError> {
-    call.out.0.push(("Value".to_owned(), value));
+    call.answer("Value", value);
     Ok(())
 }

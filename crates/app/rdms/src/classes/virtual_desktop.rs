@@ -48,8 +48,8 @@ impl Provider for VirtualDesktop {
         match call.method {
             "GetUserAssignment" => {
                 let owner = cx.engine.store().assignment(&desktop.name).await?.map(|found| found.user);
-                answer(call, "UserName", owner.as_ref().map(UserName::name));
-                answer(call, "UserDomain", owner.as_ref().map(UserName::domain));
+                call.answer("UserName", owner.as_ref().map(UserName::name));
+                call.answer("UserDomain", owner.as_ref().map(UserName::domain));
                 Ok(())
             }
             "SetUserAssignment" => {
@@ -58,15 +58,15 @@ impl Provider for VirtualDesktop {
             }
             // what a local desktop has is the machine's, and no desktop's own
             "GetVirtualDesktopDetails" => {
-                answer(call, "RAMSizeInMB", Value::Null);
-                answer(call, "RemoteFXEnabled", false);
-                answer(call, "OSVersion", Value::Null);
+                call.answer("RAMSizeInMB", Value::Null);
+                call.answer("RemoteFXEnabled", false);
+                call.answer("OSVersion", Value::Null);
                 Ok(())
             }
             "GetVirtualDesktopState" => {
                 let session = cx.engine.store().session_in_desktop(&desktop.name).await?;
                 let state = cx.engine.power(&desktop, session.as_ref()).await?;
-                answer(call, "VMState", vm_state(state));
+                call.answer("VMState", vm_state(state));
                 Ok(())
             }
             "SetVirtualDesktopState" => {
@@ -87,7 +87,7 @@ async fn assigned_to(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodErro
     let found = cx.engine.store().assignment_of_user(&alias, &user).await?;
     let found = found.ok_or_else(|| none("desktop of this user in the collection"))?;
     call.audit.target = found.desktop.to_string();
-    answer(call, "VMName", found.desktop.as_str());
+    call.answer("VMName", found.desktop.as_str());
     Ok(())
 }
 
@@ -106,10 +106,6 @@ fn user(call: &mut Call<'_>) -> Result<UserName, MethodError> {
     let user = UserName::new(domain, name).map_err(|error| EngineError::Invalid(error.to_string()))?;
     call.audit.subject = user.to_string();
     Ok(user)
-}
-
-fn answer(call: &mut Call<'_>, name: &str, value: impl Into<Value>) {
-    call.out.0.push((name.to_owned(), value.into()));
 }
 
 fn vm_state(state: PowerState) -> u32 {

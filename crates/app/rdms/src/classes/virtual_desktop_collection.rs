@@ -1,5 +1,6 @@
 //! `Win32_RDMSVirtualDesktopCollection`: collections as Windows Server's management knows them.
 
+use crate::classes::collection::{alias, find};
 use crate::classes::{jobs, settings};
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
@@ -87,15 +88,6 @@ impl Provider for VirtualDesktopCollection {
     }
 }
 
-fn alias(path: &ObjectPath) -> &str {
-    path.key("Alias").and_then(Value::as_str).unwrap_or_default()
-}
-
-async fn find(cx: &Context, path: &ObjectPath) -> Result<Collection, CimError> {
-    let found = cx.engine.store().collection(alias(path)).await.map_err(fault)?;
-    found.ok_or_else(|| fault(EngineError::NotFound("collection")))
-}
-
 fn desktop(call: &mut Call<'_>) -> Result<DesktopName, MethodError> {
     let name = call.params.required_string("VMName")?;
     call.audit.detail = name.to_owned();
@@ -122,7 +114,7 @@ pub(super) async fn property(
     };
     match call.method {
         "GetInt32Property" => {
-            call.out.0.push(("Value".to_owned(), Value::Sint32(now)));
+            call.answer("Value", Value::Sint32(now));
             Ok(())
         }
         "SetInt32Property" => {
