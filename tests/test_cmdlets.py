@@ -83,6 +83,8 @@ def server(tmp_path_factory):
             server.add_user("admin", "admin")
             for user in ("alice", "bob", "carol"):
                 server.add_user(user)
+            # a machine is whatever speaks RDP over TLS: here the service itself, where nobody is led
+            server.cli("host", "add", "rdsh1", "--address", server.rdp)
             yield server
     finally:
         remove(data_dir)
@@ -114,6 +116,7 @@ def prepare(server: Server, api: Json) -> None:
         assert api.request("DELETE", *path).status_code in (204, 404)
 
     there("OpenRDMS_Collection", "pool1", Alias="pool1", Size=1)
+    assert api.request("PATCH", "OpenRDMS_Host", "rdsh1", json={"CollectionAlias": None}).status_code == 200
     there("OpenRDMS_Collection", "own", Alias="own", Kind="Personal", Size=3)
     there("OpenRDMS_Collection", "spare", Alias="spare", Size=0)
     gone("OpenRDMS_Collection", "lab")
@@ -193,13 +196,13 @@ TOKEN = re.compile(r'"([^"]*)"|@\{(.*?)\}(?= |$)|(\S+)')
 VALUE = re.compile(r"(\w+)=(?:(?:\[datetime\])?'([^']*)'|@\(([^)]*)\)|(\S+?))(?:; |$)")
 
 
-def values(table: str) -> dict[str, str | list[str]]:
+def values(table: str) -> dict[str, str | list[str] | None]:
     found = {}
     for name, text, items, word in VALUE.findall(table):
         if items:
             found[name] = [item.strip().strip("'") for item in items.split(",")]
         elif word:
-            found[name] = {"$true": "true", "$false": "false"}.get(word, word)
+            found[name] = {"$true": "true", "$false": "false", "$null": None}.get(word, word)
         else:
             found[name] = text
     return found

@@ -32,6 +32,7 @@ async fn insert(store: &SqliteStore, number: u32) -> Result<()> {
     let new = NewSession {
         uid: SessionUid(Uuid::from_u128(u128::from(number) + 1)),
         desktop: DesktopName::new(&format!("office-{number:06}"))?,
+        places: None,
         host: HostName::new("farm-1")?,
         boot_id: Uuid::nil().to_string(),
         collection: CollectionAlias::new("office")?,

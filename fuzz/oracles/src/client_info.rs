@@ -26,14 +26,15 @@ pub fn client_info(bytes: &[u8]) -> bool {
     for text in [&info.domain, &info.user, &*info.password] {
         assert!(!text.contains('\0') && text.len() <= 2 * 520, "{text:?}");
     }
-    for (user, password) in [("desk-7", "none"), ("\u{e9}\u{20ac}\u{1f600}", "")] {
+    for (user, password) in [("desk-7", Some("none")), ("\u{e9}\u{20ac}\u{1f600}", Some("")), ("alice", None)]
+    {
         is_for_desktop(&frame, &info, user, password);
     }
-    assert!(info.for_desktop(1009, IO, &"u".repeat(521), "none").is_err(), "there is no room for it");
+    assert!(info.for_desktop(1009, IO, &"u".repeat(521), Some("none")).is_err(), "there is no room for it");
     true
 }
 
-fn is_for_desktop(frame: &[u8], info: &ClientInfo, user: &str, password: &str) {
+fn is_for_desktop(frame: &[u8], info: &ClientInfo, user: &str, password: Option<&str>) {
     let written = info.for_desktop(1009, 1011, user, password).expect("it has the size that it had");
     wire::is_frame(&written);
     assert!(written.len() <= frame.len() + 64, "{} of {}", written.len(), frame.len());
@@ -44,8 +45,9 @@ fn is_for_desktop(frame: &[u8], info: &ClientInfo, user: &str, password: &str) {
     let mut expected = info.clone();
     expected.domain.clear();
     expected.user = text(user);
-    expected.password = Zeroizing::new(text(password));
-    expected.flags = (info.flags | AUTOLOGON) & !SMART_CARD_PIN;
+    expected.password = Zeroizing::new(text(password.unwrap_or_default()));
+    let autologon = if password.is_some() { AUTOLOGON } else { 0 };
+    expected.flags = info.flags & !(AUTOLOGON | SMART_CARD_PIN) | autologon;
     expected.reconnect = None;
     let read = ClientInfo::parse(&written, 1011).expect("it reads back");
     // the comparison is of more than is shown

@@ -61,7 +61,7 @@ impl Handshake {
                 self.ended = false;
                 (Some(answered(&answer)), None)
             }
-            Ok(Step::Done { reply, user }) => {
+            Ok(Step::Done { reply, user, .. }) => {
                 assert!(!over, "nothing follows the end");
                 reply.iter().for_each(|answer| drop(answered(answer)));
                 (None, Some(user))

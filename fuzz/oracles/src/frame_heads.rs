@@ -47,6 +47,7 @@ fn is_noticed(frame: &[u8], io: u16) {
     let input = watch::carries_input(head, io);
     assert_eq!(watch::demand_active(frame, io), share);
     assert_eq!(watch::font_map(frame, io), font_map);
+    assert_eq!(watch::logged_off(frame, io), watch::logged_off(head, io));
     assert!(!input || watch::carries_input(frame, io), "more does not take input away");
     let slow = [share.is_some(), font_map, input && head[0] == 3];
     assert!(slow.iter().filter(|it| **it).count() <= 1, "{head:02x?} is {slow:?}");
@@ -136,5 +137,6 @@ fn is_rewritten(frame: &[u8], map: &ChannelMap, client: &ChannelIds, desktop: &C
     if unique.contains(&channel(frame)) {
         assert_eq!(watch::demand_active(frame, desktop.io), watch::demand_active(&down, client.io));
         assert_eq!(watch::font_map(frame, desktop.io), watch::font_map(&down, client.io));
+        assert_eq!(watch::logged_off(frame, desktop.io), watch::logged_off(&down, client.io));
     }
 }

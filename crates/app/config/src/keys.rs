@@ -161,6 +161,20 @@ impl Key {
             "How long programs may take to end at a logoff before they are killed.",
         ),
         key(
+            "machines",
+            "ask_every_seconds",
+            Shape::Number,
+            "2",
+            "How often each machine is asked whether it answers. One that has not answered for twice as long gets no sessions, and those without a client are Lost.",
+        ),
+        key(
+            "machines",
+            "closed_kept_minutes",
+            Shape::Number,
+            "15",
+            "How long a session is kept whose machine has closed the connection without saying that its user has logged off, and to which nobody comes back.",
+        ),
+        key(
             "events",
             "hook",
             Shape::Command,

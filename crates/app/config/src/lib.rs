@@ -31,6 +31,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// Desktops on this machine.
     pub local: Local,
+    /// Machines that speak RDP already.
+    pub machines: Machines,
     /// Whom operator events are told to.
     pub events: Events,
     /// How long is remembered what happened to sessions.
@@ -95,6 +97,15 @@ pub struct Local {
     pub start_timeout: Duration,
     /// How long programs may take to end.
     pub logoff_grace: Duration,
+}
+
+/// Machines that speak RDP already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machines {
+    /// How often each is asked whether it answers.
+    pub ask_every: Duration,
+    /// How long a session is kept that its machine has closed.
+    pub closed_kept: Duration,
 }
 
 /// Whom operator events are told to.

@@ -1,7 +1,7 @@
 //! From file and environment to a checked [`Config`].
 
 use super::keys::{Key, Shape};
-use super::{Accounts, Changes, Config, Events, Local, Log, Management, Rdp};
+use super::{Accounts, Changes, Config, Events, Local, Log, Machines, Management, Rdp};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -288,6 +288,11 @@ fn build(values: &Values, mistakes: &mut Vec<String>) -> Config {
         start_timeout: seconds(read.number("local", "start_timeout_seconds", 1..=600)),
         logoff_grace: seconds(read.number("local", "logoff_grace_seconds", 0..=600)),
     };
+    let closed_kept: Option<u64> = read.number("machines", "closed_kept_minutes", 1..=7 * 24 * 60);
+    let machines = Machines {
+        ask_every: seconds(read.number("machines", "ask_every_seconds", 1..=60)),
+        closed_kept: seconds(closed_kept.map(|minutes| minutes * 60)),
+    };
     let events = Events {
         hook: read.command("events", "hook"),
         hook_timeout: seconds(read.number("events", "hook_timeout_seconds", 1..=600)),
@@ -301,7 +306,19 @@ fn build(values: &Values, mistakes: &mut Vec<String>) -> Config {
         json: read.one_of("log", "format", &["text", "json"]) == "json",
         level: read.text("log", "level"),
     };
-    Config { deployment_name, data_dir, host_name, rdp, management, accounts, local, events, changes, log }
+    Config {
+        deployment_name,
+        data_dir,
+        host_name,
+        rdp,
+        management,
+        accounts,
+        local,
+        machines,
+        events,
+        changes,
+        log,
+    }
 }
 
 fn build_rdp(read: &mut Reader<'_>) -> Rdp {

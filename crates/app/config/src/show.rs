@@ -17,7 +17,7 @@ impl Config {
             [("nla", self.rdp.nla), ("tls", self.rdp.tls)].into_iter().filter(|s| s.1).map(|s| s.0).collect();
         let network = if self.local.outbound_network { "outbound" } else { "none" };
         let format = if self.log.json { "json" } else { "text" };
-        let values: [(&str, &str, String); 27] = [
+        let values: [(&str, &str, String); 29] = [
             ("deployment", "name", quote(&self.deployment_name)),
             ("node", "data_dir", quote(&self.data_dir.to_string_lossy())),
             ("node", "host_name", quote(&self.host_name)),
@@ -39,6 +39,8 @@ impl Config {
             ("local", "max_starting", self.local.max_starting.to_string()),
             ("local", "start_timeout_seconds", self.local.start_timeout.as_secs().to_string()),
             ("local", "logoff_grace_seconds", self.local.logoff_grace.as_secs().to_string()),
+            ("machines", "ask_every_seconds", self.machines.ask_every.as_secs().to_string()),
+            ("machines", "closed_kept_minutes", (self.machines.closed_kept.as_secs() / 60).to_string()),
             ("events", "hook", list(&self.events.hook)),
             ("events", "hook_timeout_seconds", self.events.hook_timeout.as_secs().to_string()),
             ("changes", "keep_hours", (self.changes.keep.as_secs() / 3600).to_string()),

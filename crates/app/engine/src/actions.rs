@@ -1,9 +1,9 @@
 //! What administrators do to sessions: disconnect, log off, message. `design` rules: 0 means done.
 
-use crate::{Engine, EngineError};
-use openrdms_broker::ports::Told;
+use crate::{Engine, EngineError, now};
+use openrdms_broker::ports::{HostError, Told};
 use openrdms_broker::session::transition::{Denied, Event};
-use openrdms_broker::session::{Cause, LostReason, StateName};
+use openrdms_broker::session::{Cause, EndReason, LostReason, StateName};
 use openrdms_broker::{Session, SessionUid, State};
 use std::time::Duration;
 
@@ -66,6 +66,11 @@ impl Engine {
                 Err(_) => return Err(EngineError::TimedOut("removing the client")),
             }
         }
+        if self.standing(&session.host).is_some() {
+            let host = self.inner.store.host(session.host.as_str()).await?;
+            let runs = host.is_some_and(|host| host.is_up(now()));
+            return if runs { Ok(told) } else { Err(Denied::HostLost.into()) };
+        }
         let pending = self.inner.starts.pending(&session.desktop);
         let desktop = self.desktop_of(session).await?;
         match desktop.handle {
@@ -79,9 +84,13 @@ impl Engine {
     /// and the row says so.
     ///
     /// # Errors
-    /// As the table says; `TimedOut` when the host does not finish in time (it goes on).
+    /// As the table says; `TimedOut` when the host does not finish in time (it goes on); `Host(NotSupported)` on a
+    /// machine.
     pub async fn logoff(&self, uid: SessionUid, expected: &Expected) -> Result<(), EngineError> {
-        self.check_expected(uid, expected).await?;
+        let session = self.check_expected(uid, expected).await?;
+        if self.standing(&session.host).is_some() {
+            return Err(HostError::NotSupported("log a user off").into());
+        }
         self.drive(uid, &Event::Logoff(Cause::Administrator)).await?;
         self.logged_off(uid).await
     }
@@ -122,6 +131,9 @@ impl Engine {
             StateName::Lost => return Err(Denied::HostLost.into()),
             StateName::Ended => return Err(Denied::Ended.into()),
         }
+        if self.standing(&session.host).is_some() {
+            return Err(HostError::NotSupported("show a message").into());
+        }
         let desktop = self.desktop_of(&session).await?;
         let handle = desktop.handle.ok_or(EngineError::EndedMeanwhile)?;
         if desktop.paused {
@@ -135,7 +147,8 @@ impl Engine {
     }
 
     /// Ends a Lost session that will never return. What may still run of it is ended as soon as its host is
-    /// back; where the host is back already and the session was kept, before this returns.
+    /// back; where the host is back already and the session was kept, before this returns. On a machine nothing is ended,
+    /// and a Disconnected session can be forgotten too, because nobody else can say that it is over.
     ///
     /// # Errors
     /// `Denied` in every other state, also where looking shows that it was not lost after all.
@@ -144,6 +157,10 @@ impl Engine {
         if session.host.is(self.inner.host.name()) {
             // it may have been found meanwhile; what is left says so below
             let _ = self.tend().await;
+        }
+        let on_machine = self.standing(&session.host).is_some();
+        if on_machine && session.state.name() == StateName::Disconnected {
+            return self.presume(&session, EndReason::Forgotten).await;
         }
         let session = self.drive(uid, &Event::Forget).await?;
         match session.state.name() {
@@ -167,7 +184,7 @@ impl Engine {
             | State::Lost { reason: LostReason::Superseded, .. } => true,
             State::Lost { reason: LostReason::HostSilent, .. } | State::Ended { .. } => false,
         };
-        if somebody_knows && !session.host.is(self.inner.host.name()) {
+        if somebody_knows && self.host_of(&session.host).is_none() {
             return Err(EngineError::OtherNode(session.host));
         }
         Ok(session)

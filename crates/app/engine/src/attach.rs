@@ -2,14 +2,15 @@
 
 use crate::leg::Leg;
 use crate::{Engine, EngineError, now};
+use openrdms_broker::ports::front::DesktopLogon;
 use openrdms_broker::ports::store::NewSession;
-use openrdms_broker::ports::{Admission, AttachRequest, Existing, Front, Refusal, StoreError};
+use openrdms_broker::ports::{Admission, AttachRequest, Existing, Front, Refusal, Standing, StoreError};
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::{Denied, Event};
 use openrdms_broker::{
-    Account, Arrival, AuditRecord, Collection, CollectionKind, ConnectionId, Desktop, Intake, OperatorEvent,
-    Outcome, Route, Session, SessionUid, State, UserName,
+    Account, Arrival, AuditRecord, Collection, CollectionKind, ConnectionId, Desktop, Endpoint, Intake,
+    MachineLogon, OperatorEvent, Outcome, Route, Session, SessionUid, State, UserName,
 };
 use uuid::Uuid;
 
@@ -49,11 +50,12 @@ impl Front for Engine {
             }
         };
         self.audit_attach(&request, session.as_ref(), result.as_ref().err().copied(), detail).await;
-        result.map(|(endpoint, certificate_sha256)| Admission {
+        result.map(|Bound { endpoint, certificate_sha256, logon }| Admission {
             session: session.as_ref().map_or(SessionUid(Uuid::nil()), |s| s.uid),
             endpoint,
             certificate_sha256,
             desktop_user: request.user.name().to_owned(),
+            logon,
             kill: leg.kill(),
             attachment: Box::new(leg),
         })
@@ -99,7 +101,18 @@ impl From<StoreError> for Failed {
     }
 }
 
-type Bound = (openrdms_broker::Endpoint, [u8; 32]);
+/// Where the desktop is, and what it is told.
+struct Bound {
+    endpoint: Endpoint,
+    certificate_sha256: [u8; 32],
+    logon: DesktopLogon,
+}
+
+/// A desktop that a session may begin in, and how many it holds if that is not one.
+struct Free {
+    desktop: Desktop,
+    places: Option<u32>,
+}
 
 impl Engine {
     async fn place(&self, leg: &mut Leg, request: &AttachRequest) -> Result<(Session, Bound), Failed> {
@@ -127,9 +140,8 @@ impl Engine {
         account: &Account,
         collection: &Collection,
     ) -> Result<Option<Session>, Failed> {
-        let host = self.inner.host.name();
         if let Some(own) = self.inner.store.live_session(&request.user, &collection.alias).await? {
-            if !own.host.is(host) {
+            if self.host_of(&own.host).is_none() {
                 return Err(EngineError::OtherNode(own.host).into());
             }
             if matches!(own.state, State::LoggingOff { .. }) {
@@ -162,14 +174,16 @@ impl Engine {
             return Err(Failed { refusal: Refusal::NoneFree, why: format!("node {node} is drained") });
         }
         let Some(free) = self.free_for(collection, &request.user).await? else { return Ok(None) };
-        for desktop in free {
+        for Free { desktop, places } in free {
+            let Some(host) = self.host_of(&desktop.host) else { continue };
             let uid = SessionUid(Uuid::now_v7());
             leg.bind(uid);
             let new = NewSession {
                 uid,
                 desktop: desktop.name,
+                places,
                 host: desktop.host,
-                boot_id: self.inner.host.boot_id().to_owned(),
+                boot_id: host.boot_id().to_owned(),
                 collection: collection.alias.clone(),
                 user: request.user.clone(),
                 created: now(),
@@ -193,11 +207,7 @@ impl Engine {
     }
 
     /// Desktops that a session of the user's may begin in. `None`: the world moved; look again.
-    async fn free_for(
-        &self,
-        collection: &Collection,
-        user: &UserName,
-    ) -> Result<Option<Vec<Desktop>>, Failed> {
+    async fn free_for(&self, collection: &Collection, user: &UserName) -> Result<Option<Vec<Free>>, Failed> {
         let (store, host) = (&self.inner.store, self.inner.host.name());
         let own = match collection.kind {
             CollectionKind::Pooled => None,
@@ -210,12 +220,21 @@ impl Engine {
             return Err(Failed { refusal: Refusal::NoneFree, why });
         }
         let owner = own.is_some().then_some(user);
-        let free = store.free_desktops(&collection.alias, host, owner, now(), CANDIDATES).await?;
+        let machines = self.machines_for(&collection.alias, owner).await?.into_iter();
+        let mut free: Vec<_> = machines
+            .map(|roomy| Free { desktop: roomy.desktop, places: Some(roomy.machine.session_limit) })
+            .collect();
+        let local = store.free_desktops(&collection.alias, host, owner, now(), CANDIDATES).await?;
+        free.extend(local.into_iter().map(|desktop| Free { desktop, places: None }));
         if !free.is_empty() {
             if own.is_none() && collection.kind == CollectionKind::AutomaticPersonal {
                 return self.assign_one_of(free, user).await.map(|()| None);
             }
             return Ok(Some(free));
+        }
+        if self.knows_machines() && self.want_a_machine(&collection.alias).await? {
+            let why = format!("no machine of collection {} has room and answers", collection.alias);
+            return Err(Failed { refusal: Refusal::NoneFree, why });
         }
         let known = store.host(host.as_str()).await?;
         let (refusal, why) = match (known, own) {
@@ -237,8 +256,8 @@ impl Engine {
     }
 
     /// Makes the user the owner of the first of these that is still nobody's.
-    async fn assign_one_of(&self, free: Vec<Desktop>, user: &UserName) -> Result<(), Failed> {
-        for desktop in free {
+    async fn assign_one_of(&self, free: Vec<Free>, user: &UserName) -> Result<(), Failed> {
+        for Free { desktop, .. } in free {
             match self.insert_assignment(desktop.collection, desktop.name, user).await {
                 Err(EngineError::Store(StoreError::Conflict(Existing::AssignmentOfDesktop))) => {}
                 // another logon of theirs was faster
@@ -275,6 +294,13 @@ impl Engine {
         for old in self.inner.connections.leaving(session.uid, Some(request.connection)) {
             old.gone().await;
         }
+        if let Some(Standing { endpoint, certificate_sha256, logon }) = self.standing(&session.host) {
+            let logon = match logon {
+                MachineLogon::Ask => DesktopLogon::Ask,
+                MachineLogon::Forward => DesktopLogon::Password,
+            };
+            return Ok(Some(Bound { endpoint, certificate_sha256, logon }));
+        }
         // before the row: a start is in flight until its handle is in the row, and a running desktop is watched
         // until its session has ended
         let pending = self.inner.starts.pending(&session.desktop);
@@ -304,7 +330,8 @@ impl Engine {
                 return Ok(None);
             }
         };
-        Ok(Some((handle.endpoint, desktop.certificate_sha256)))
+        let (endpoint, certificate_sha256) = (handle.endpoint, desktop.certificate_sha256);
+        Ok(Some(Bound { endpoint, certificate_sha256, logon: DesktopLogon::Nothing }))
     }
 
     async fn route(&self, request: &AttachRequest) -> Result<Collection, Failed> {

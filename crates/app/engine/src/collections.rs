@@ -4,6 +4,7 @@ use crate::{Engine, EngineError, now};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use openrdms_broker::ports::{Existing, StoreError};
 use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, UserName};
+use std::sync::Arc;
 
 /// The most desktops that one collection may hold.
 pub(crate) const MAX_SIZE: u32 = 1000;
@@ -70,7 +71,7 @@ impl Engine {
             return Err(EngineError::NotFound("desktop in this collection"));
         }
         self.inner.store.delete_desktop(&desktop.name).await?;
-        self.forget_files(&desktop.name).await;
+        self.forget_files(&desktop).await;
         Ok(())
     }
 
@@ -113,15 +114,17 @@ impl Engine {
         let desktops = self.inner.store.desktops(Some(&collection.alias), None, MAX_SIZE).await?.rows;
         self.inner.store.delete_collection(&collection.alias).await?;
         for desktop in desktops {
-            self.forget_files(&desktop.name).await;
+            self.forget_files(&desktop).await;
         }
         Ok(())
     }
 
     /// The row is gone: what is left on disk is told, and does not fail the deletion.
-    async fn forget_files(&self, desktop: &DesktopName) {
-        if let Err(error) = self.inner.host.remove(desktop).await {
-            tracing::warn!(%desktop, %error, "a deleted desktop left files behind");
+    async fn forget_files(&self, desktop: &Desktop) {
+        // this machine may have had another name when the desktop was made
+        let host = self.host_of(&desktop.host).unwrap_or_else(|| Arc::clone(&self.inner.host));
+        if let Err(error) = host.remove(&desktop.name).await {
+            tracing::warn!(desktop = %desktop.name, %error, "a deleted desktop left files behind");
         }
     }
 }

@@ -97,7 +97,21 @@ impl Engine {
         if let Some(handle) = desktop.and_then(|d| d.handle) {
             self.inner.host.logoff(&session.desktop, &handle, self.inner.config.logoff_grace).await?;
         }
-        self.logon_ended(session, EndReason::Administrator).await
+        // nothing on a machine can be ended, only forgotten
+        let machine = self.standing(&session.host).is_some();
+        let reason = if machine { EndReason::Forgotten } else { EndReason::Administrator };
+        self.logon_ended(session, reason).await
+    }
+
+    /// Ends a session as it was looked at, without knowing whether its programs have ended; if it has moved since, nothing.
+    pub(crate) async fn presume(&self, session: &Session, reason: EndReason) -> Result<(), EngineError> {
+        match self.step(session, &Event::LogonEnded(reason), With::Nothing).await {
+            Ok(_) => Ok(()),
+            Err(EngineError::Store(StoreError::Stale)) => {
+                Err(EngineError::NotAsExpected("not as it was looked at any more".to_owned()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Records that a logon has ended, and frees its desktop.

@@ -14,7 +14,7 @@ use openrdms_broker::job::{
     Attempt, Job, JobEnd, JobId, JobState, MAX_STEPS, Order, Step, StepEnd, Task, Want,
 };
 use openrdms_broker::ports::{Existing, HostError, StoreError};
-use openrdms_broker::{AuditRecord, Collection, DesktopName, Outcome};
+use openrdms_broker::{AuditRecord, Collection, DesktopName, Outcome, machine};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -84,6 +84,11 @@ impl Engine {
         let host = match &order.host {
             None => self.inner.host.name().clone(),
             Some(host) => match self.inner.store.host(host.as_str()).await? {
+                Some(known) if known.lease.kind == machine::KIND => {
+                    return Err(EngineError::Invalid(format!(
+                        "{host} is a machine: no desktops are made there"
+                    )));
+                }
                 Some(known) => known.lease.host,
                 None => return Err(EngineError::Invalid(format!("there is no host {host}"))),
             },
@@ -318,9 +323,7 @@ impl Engine {
             Task::Add(name) => self.add_desktop(alias, name.clone()).await,
             Task::Remove(name) => match self.inner.store.desktop(name).await? {
                 // its files are there
-                Some(there) if !there.host.is(self.inner.host.name()) => {
-                    Err(EngineError::OtherNode(there.host))
-                }
+                Some(there) if self.host_of(&there.host).is_none() => Err(EngineError::OtherNode(there.host)),
                 Some(_) | None => self.remove_desktop(alias, name).await,
             },
         }

@@ -13,7 +13,7 @@
 
 use crate::{Engine, EngineError, now};
 use futures_util::StreamExt as _;
-use openrdms_broker::ports::StoreError;
+use openrdms_broker::ports::{Host, StoreError};
 use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::{
@@ -21,7 +21,7 @@ use openrdms_broker::{
     Session, Timestamp,
 };
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,12 @@ const LOST_AT_ONCE: usize = 64;
 /// others' silence from the store's: everybody gets the time of a lease to be heard again first.
 type HeardSince = Mutex<Option<Instant>>;
 
+fn ticks(every: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
 impl Engine {
     /// Keeps this node's word for its host and looks after what other words' ends mean, until `shutdown`; then
     /// takes the word back. Call [`Engine::recover`] first.
@@ -41,11 +47,13 @@ impl Engine {
     /// `OtherNode` when another node serves the host: this one must stop then.
     pub async fn run_lease(&self, shutdown: CancellationToken) -> Result<(), EngineError> {
         let heard_since = Mutex::new(None);
+        let (renewal, machines) = (self.inner.config.lease_renewal, self.inner.config.ask_machines);
         let outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             error = self.keep_renewing(&heard_since) => Err(error),
-            () = self.keep("making sessions of silent hosts Lost", || self.lose(&heard_since)) => Ok(()),
-            () = self.keep("looking after this host's desktops", || self.tend()) => Ok(()),
+            () = self.keep("making sessions of silent hosts Lost", renewal, || self.lose(&heard_since)) => Ok(()),
+            () = self.keep("looking after this host's desktops", renewal, || self.tend()) => Ok(()),
+            () = self.keep("asking machines", machines, || self.look_at_machines()) => Ok(()),
         };
         let host = self.inner.host.name();
         if let Err(error) = self.inner.store.release_lease(host, self.inner.config.node, now()).await {
@@ -72,14 +80,20 @@ impl Engine {
     }
 
     pub(crate) async fn renew_lease(&self) -> Result<(), EngineError> {
-        let (host, config, now) = (&self.inner.host, &self.inner.config, now());
+        let (host, config) = (&self.inner.host, &self.inner.config);
+        self.vouch_for(&**host, config.lease).await
+    }
+
+    /// Gives this node's word for a host.
+    pub(crate) async fn vouch_for(&self, host: &dyn Host, holds: Duration) -> Result<(), EngineError> {
+        let now = now();
         let lease = Lease {
             host: host.name().clone(),
             kind: host.kind().to_owned(),
             boot_id: host.boot_id().to_owned(),
-            node: config.node,
+            node: self.inner.config.node,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            until: Timestamp(now.0 + i64::try_from(config.lease.as_millis()).unwrap_or(0)),
+            until: Timestamp(now.0 + i64::try_from(holds.as_millis()).unwrap_or(0)),
         };
         match self.inner.store.renew_lease(&lease, now).await {
             Err(StoreError::Conflict(_)) => Err(EngineError::OtherNode(lease.host)),
@@ -89,7 +103,7 @@ impl Engine {
 
     /// Ends only when another node serves the host.
     async fn keep_renewing(&self, heard_since: &HeardSince) -> EngineError {
-        let mut ticks = self.ticks();
+        let mut ticks = ticks(self.inner.config.lease_renewal);
         let mut silent = false;
         loop {
             ticks.tick().await;
@@ -114,12 +128,12 @@ impl Engine {
     }
 
     /// Repeats what makes states true; a failure is told once and tried again.
-    async fn keep<F, T>(&self, what: &'static str, mut attempt: F)
+    async fn keep<F, T>(&self, what: &'static str, every: Duration, mut attempt: F)
     where
         F: FnMut() -> T,
         T: Future<Output = Result<(), EngineError>>,
     {
-        let mut ticks = self.ticks();
+        let mut ticks = ticks(every);
         let mut failing = false;
         loop {
             ticks.tick().await;
@@ -127,17 +141,11 @@ impl Engine {
                 Ok(()) => failing = false,
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        tracing::warn!(what, %error, "tried again every {:?}", self.inner.config.lease_renewal);
+                        tracing::warn!(what, %error, "tried again every {every:?}");
                     }
                 }
             }
         }
-    }
-
-    fn ticks(&self) -> tokio::time::Interval {
-        let mut ticks = tokio::time::interval(self.inner.config.lease_renewal);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks
     }
 
     async fn lose(&self, heard_since: &HeardSince) -> Result<(), EngineError> {
@@ -146,7 +154,9 @@ impl Engine {
             return Ok(());
         }
         let own = self.inner.host.name();
-        let silent = self.inner.store.sessions_of_silent_hosts(own, now(), LOST_IN_ONE_GO).await?;
+        let mut silent = self.inner.store.sessions_of_silent_hosts(own, now(), LOST_IN_ONE_GO).await?;
+        // a machine that lets its user work is not lost, however slowly it answers others: its end is noticed there
+        silent.retain(|session| self.inner.connections.attached(session.uid).is_none());
         let mut lost = futures_util::stream::iter(silent)
             .map(|session| async move { self.drive(session.uid, &Event::HostLost).await })
             .buffer_unordered(LOST_AT_ONCE);
@@ -239,10 +249,7 @@ impl Engine {
         if lost.iter().any(|s| s.user == account.user && s.collection == *collection) {
             return Ok(true);
         }
-        let of_user = |handle: &DesktopHandle| {
-            let Endpoint::Unix { uid, .. } = handle.endpoint;
-            uid == account.uid
-        };
+        let of_user = |handle: &DesktopHandle| matches!(handle.endpoint, Endpoint::Unix { uid, .. } if uid == account.uid);
         Ok(self.orphans().await?.iter().any(|(_, handle)| of_user(handle)))
     }
 }

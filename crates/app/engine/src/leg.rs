@@ -3,10 +3,10 @@
 use crate::{Engine, EngineError, now};
 use openrdms_broker::ports::front::{ConnectionEnd, Told};
 use openrdms_broker::ports::{Attached, Attachment, KillSwitch, Refusal, StoreError};
-use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::Event;
-use openrdms_broker::{ConnectionId, Cookie, SessionUid, Timestamp};
+use openrdms_broker::session::{DetachReason, EndReason};
+use openrdms_broker::{ConnectionId, Cookie, SessionUid, State, Timestamp};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -45,7 +45,9 @@ impl Leg {
             (Some(reason), _) => reason,
             (None, ConnectionEnd::Ordered(_)) => DetachReason::Service,
             (None, ConnectionEnd::ClientGone) => DetachReason::ClientGone,
-            (None, ConnectionEnd::DesktopGone | ConnectionEnd::DesktopFailed) => DetachReason::DesktopClosed,
+            (None, ConnectionEnd::DesktopGone | ConnectionEnd::DesktopFailed | ConnectionEnd::LoggedOff) => {
+                DetachReason::DesktopClosed
+            }
         }
     }
 
@@ -58,8 +60,32 @@ impl Leg {
         tracing::debug!(connection = %self.connection, ?end, "connection ended");
         let (session, connection, reason) = (self.session?, self.connection, self.reason(end));
         let engine = self.engine.clone();
-        let report = async move { engine.report_closed(session, connection, reason).await };
+        let report = async move { engine.report_end(session, connection, reason, end).await };
         Some(self.engine.inner.tasks.spawn(report))
+    }
+}
+
+/// What the end of a session's own connection to a machine means. The machine's word that its user has logged off is taken:
+/// it is about its own. Who never saw it has no logon there that anybody knows of.
+fn end_on_machine(
+    state: &State,
+    connection: ConnectionId,
+    reason: DetachReason,
+    end: ConnectionEnd,
+) -> Event {
+    let never_seen = matches!(state, State::Starting { .. });
+    match end {
+        ConnectionEnd::LoggedOff => Event::LogonEnded(EndReason::LoggedOff),
+        ConnectionEnd::DesktopGone | ConnectionEnd::DesktopFailed if never_seen => {
+            Event::LogonEnded(EndReason::StartFailed("the machine did not let the client in".to_owned()))
+        }
+        ConnectionEnd::ClientGone | ConnectionEnd::Ordered(_) if never_seen => {
+            Event::LogonEnded(EndReason::StartFailed("the client left before it saw the machine".to_owned()))
+        }
+        ConnectionEnd::DesktopGone
+        | ConnectionEnd::DesktopFailed
+        | ConnectionEnd::ClientGone
+        | ConnectionEnd::Ordered(_) => Event::Closed(connection, reason),
     }
 }
 
@@ -111,6 +137,33 @@ impl Drop for Leg {
 }
 
 impl Engine {
+    /// The same of a connection to a desktop: on a machine its end may be all that is ever heard of the logon's.
+    async fn report_end(
+        &self,
+        session: SessionUid,
+        connection: ConnectionId,
+        reason: DetachReason,
+        end: ConnectionEnd,
+    ) {
+        let closed = || async {
+            loop {
+                let found =
+                    self.inner.store.session(session).await?.ok_or(EngineError::NotFound("session"))?;
+                let event = match self.standing(&found.host) {
+                    Some(_) if found.state.connection() == Some(connection) => {
+                        end_on_machine(&found.state, connection, reason, end)
+                    }
+                    Some(_) | None => Event::Closed(connection, reason),
+                };
+                match self.step(&found, &event, With::Nothing).await {
+                    Err(EngineError::Store(StoreError::Stale)) => {}
+                    moved => return moved.map(|_| ()),
+                }
+            }
+        };
+        self.until_stored("the end of a connection", closed).await.ok();
+    }
+
     /// Records that a connection has ended, when the store is there again if it is not.
     pub(crate) async fn report_closed(
         &self,

@@ -26,6 +26,7 @@ mod jobs;
 mod lease;
 mod leg;
 mod limits;
+mod machines;
 mod power;
 mod recover;
 
@@ -33,11 +34,12 @@ pub use actions::Expected;
 pub use error::EngineError;
 pub use jobs::{JobFilter, Told};
 pub use limits::Warned;
+pub use machines::{MachineChange, NewMachine};
 pub use power::{Power, PowerState};
 
 use connections::Connections;
 use desktops::Starts;
-use openrdms_broker::ports::{Host, Store};
+use openrdms_broker::ports::{Host, Machines, Store};
 use openrdms_broker::{NodeId, OperatorEvent, SessionUid, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -62,6 +64,13 @@ pub struct EngineConfig {
     pub lease: Duration,
     /// How often it is given anew, and how often others' are looked at.
     pub lease_renewal: Duration,
+    /// How often machines are asked whether they answer.
+    pub ask_machines: Duration,
+    /// How long this node's word for a machine holds that has answered.
+    pub machine_lease: Duration,
+    /// How long a session is kept whose machine has closed the connection, and to which nobody comes back: it has
+    /// most likely ended, which nobody here can know.
+    pub closed_kept: Duration,
 }
 
 impl Default for EngineConfig {
@@ -73,6 +82,9 @@ impl Default for EngineConfig {
             node: NodeId(uuid::Uuid::new_v4()),
             lease: Duration::from_secs(3),
             lease_renewal: Duration::from_secs(1),
+            ask_machines: Duration::from_secs(2),
+            machine_lease: Duration::from_secs(4),
+            closed_kept: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -85,7 +97,9 @@ pub struct Engine {
 
 struct Inner {
     store: Arc<dyn Store>,
+    /// The host that this node runs on.
     host: Arc<dyn Host>,
+    machines: machines::Known,
     config: EngineConfig,
     connections: Connections,
     starts: Starts,
@@ -105,12 +119,32 @@ struct Inner {
 const EVENTS_KEPT: usize = 1024;
 
 impl Engine {
-    /// An engine on this store and host. Call [`Engine::recover`] before the first connection.
+    /// An engine on this store and host, without machines. Call [`Engine::recover`] before the first connection.
     pub fn new(store: Arc<dyn Store>, host: Arc<dyn Host>, config: EngineConfig) -> Self {
+        Self::made(store, host, None, config)
+    }
+
+    /// The same, which leads clients to machines too.
+    pub fn with_machines(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        machines: Arc<dyn Machines>,
+        config: EngineConfig,
+    ) -> Self {
+        Self::made(store, host, Some(machines), config)
+    }
+
+    fn made(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        machines: Option<Arc<dyn Machines>>,
+        config: EngineConfig,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 store,
                 host,
+                machines: machines::Known::new(machines),
                 config,
                 connections: Connections::default(),
                 starts: Starts::default(),
@@ -130,7 +164,7 @@ impl Engine {
         &self.inner.store
     }
 
-    /// The host that runs the desktops.
+    /// The host that this node runs on.
     pub fn host(&self) -> &Arc<dyn Host> {
         &self.inner.host
     }

@@ -1,6 +1,9 @@
 //! The limits of collections, on the sessions of this host: who is near one is warned on the screen, who has reached one
 //! is disconnected or logged off, by the same paths as the methods.
 //!
+//! On machines nobody can be logged off or warned: there a limit disconnects, and a session that has been Disconnected for too
+//! long is forgotten. So is one whose machine has closed the connection, after a while, also where there are no limits.
+//!
 //! The looks hold up nobody and are held up by nobody: a warning is shown, and the end of an action waited for, by a
 //! task of its own. What was warned of is kept in memory only: after a restart users are warned anew, never less.
 
@@ -11,7 +14,7 @@ use openrdms_broker::limits::{Due, Warning, due};
 use openrdms_broker::ports::{SessionFilter, StoreError};
 use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::Event;
-use openrdms_broker::session::{Cause, StateName};
+use openrdms_broker::session::{Cause, EndReason, StateName};
 use openrdms_broker::{
     AuditRecord, CollectionChange, Limit, LimitAction, Limits, Outcome, Session, SessionUid, State, Timestamp,
 };
@@ -108,14 +111,19 @@ impl Engine {
             .filter(|c| c.limits.idle > 0 || c.limits.active > 0 || c.limits.disconnected > 0)
             .map(|c| (c.alias, c.limits))
             .collect();
-        let filter = SessionFilter { host: Some(self.inner.host.name().clone()), ..SessionFilter::default() };
+        let machines = self.knows_machines();
+        let own = (!machines).then(|| self.inner.host.name().clone());
+        let filter = SessionFilter { host: own, ..SessionFilter::default() };
         let (mut next, mut near, mut after) = (None::<Timestamp>, HashSet::new(), None);
-        while !limits.is_empty() {
+        while machines || !limits.is_empty() {
             let page = self.inner.store.sessions(&filter, after, PAGE).await?;
             let told = &warned.told;
             let looks = page.rows.into_iter().filter_map(|session| {
-                let limits = limits.get(&session.collection)?;
-                Some(self.look(session, limits, told, now))
+                let on_machine = self.host_of(&session.host)?.standing().is_some();
+                match limits.get(&session.collection) {
+                    None if !on_machine => None,
+                    limits => Some(self.look(session, limits, on_machine, told, now)),
+                }
             });
             let looks: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
             for look in looks {
@@ -146,16 +154,37 @@ impl Engine {
     async fn look(
         &self,
         session: Session,
-        limits: &Limits,
+        limits: Option<&Limits>,
+        on_machine: bool,
         told: &HashMap<SessionUid, Warning>,
         now: Timestamp,
     ) -> Result<(Session, Due), EngineError> {
         let input = self.last_input(session.uid).max(session.last_input);
-        let due = due(&session, limits, input, told.get(&session.uid), now);
+        let due = limits.map_or(Due::Nothing(None), |l| due(&session, l, input, told.get(&session.uid), now));
+        let due = if on_machine { self.look_on_machine(&session, due, now).await? } else { due };
         if let Due::Act(limit, action) = due {
             self.act(&session, limit, action).await?;
         }
         Ok((session, due))
+    }
+
+    /// What is due on a machine in place of what is due elsewhere.
+    async fn look_on_machine(&self, session: &Session, due: Due, now: Timestamp) -> Result<Due, EngineError> {
+        let over = self.presumed_over(session);
+        let reason = match due {
+            Due::Act(Limit::Disconnected, _) => EndReason::Limit(Limit::Disconnected),
+            _ if over.is_some_and(|over| over <= now) => EndReason::Presumed,
+            Due::Act(limit, _) => return Ok(Due::Act(limit, LimitAction::Disconnect)),
+            Due::Warn(warning) => return Ok(Due::Nothing(Some(warning.reached))),
+            Due::Nothing(at) => return Ok(Due::Nothing(over.into_iter().chain(at).min())),
+        };
+        match self.step(session, &Event::LogonEnded(reason.clone()), With::Nothing).await {
+            Ok(_) => self.audit(by_policy(session, "Forget", Outcome::Done, reason.to_string())).await,
+            // it has moved, and is looked at again
+            Err(EngineError::Store(StoreError::Stale)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Due::Nothing(None))
     }
 
     /// Shows the warning, once and in the background.
@@ -202,17 +231,7 @@ impl Engine {
                 Ok(()) => (Outcome::Done, limit.as_str().to_owned()),
                 Err(error) => (Outcome::Failed(FAILED), format!("{}: {error}", limit.as_str())),
             };
-            let record = AuditRecord {
-                at: now(),
-                actor: "policy".into(),
-                from: "limits".into(),
-                action: action.as_str().into(),
-                target: format!("{} {} {}", moved.host, moved.session_id, moved.desktop),
-                subject: moved.user.to_string(),
-                outcome,
-                detail,
-            };
-            engine.audit(record).await;
+            engine.audit(by_policy(&moved, action.as_str(), outcome, detail)).await;
         });
         Ok(())
     }
@@ -254,6 +273,19 @@ impl Engine {
         }
         self.inner.store.update_session(&Session { last_input: Some(at), ..session }).await?;
         Ok(())
+    }
+}
+
+fn by_policy(session: &Session, action: &str, outcome: Outcome, detail: String) -> AuditRecord {
+    AuditRecord {
+        at: now(),
+        actor: "policy".into(),
+        from: "limits".into(),
+        action: action.into(),
+        target: format!("{} {} {}", session.host, session.session_id, session.desktop),
+        subject: session.user.to_string(),
+        outcome,
+        detail,
     }
 }
 

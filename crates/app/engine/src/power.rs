@@ -10,7 +10,7 @@ use openrdms_broker::session::transition::Denied;
 use openrdms_broker::session::{DetachReason, LostReason, StateName};
 use openrdms_broker::{
     Account, ConnectionId, Desktop, DesktopHandle, DesktopName, Intake, KnownHost, OperatorEvent, Session,
-    SessionUid, State, Timestamp,
+    SessionUid, State, Timestamp, machine,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,8 +62,11 @@ impl PowerState {
         host: Option<&KnownHost>,
         now: Timestamp,
     ) -> Self {
-        if !host.is_some_and(|host| host.is_up(now)) {
-            return Self::Unknown;
+        match host.filter(|host| host.is_up(now)) {
+            None => return Self::Unknown,
+            // whoever is logged on there
+            Some(host) if host.lease.kind == machine::KIND => return Self::On,
+            Some(_) => {}
         }
         let running = match (&desktop.handle, desktop.paused) {
             (Some(_), true) => Self::Paused,
@@ -111,6 +114,9 @@ impl Engine {
     /// what the host says otherwise, and then the desktop is not paused.
     pub async fn set_power(&self, name: &DesktopName, power: Power) -> Result<(), EngineError> {
         let desktop = self.inner.store.desktop(name).await?.ok_or(EngineError::NotFound("desktop"))?;
+        if self.standing(&desktop.host).is_some() {
+            return Err(HostError::NotSupported("be turned on, off or paused").into());
+        }
         if !desktop.host.is(self.inner.host.name()) {
             return Err(EngineError::OtherNode(desktop.host));
         }
@@ -272,6 +278,7 @@ impl Engine {
         let new = NewSession {
             uid: SessionUid(Uuid::now_v7()),
             desktop: desktop.name,
+            places: None,
             host: desktop.host,
             boot_id: self.inner.host.boot_id().to_owned(),
             collection: desktop.collection,

@@ -31,6 +31,7 @@ impl Engine {
             }
             after = page.next;
             if after.is_none() {
+                adopted += self.recover_machines().await?;
                 if let Err(error) = self.tend().await {
                     tracing::warn!(%error, "not everything of before was looked after; it is tried again");
                 }

@@ -120,6 +120,7 @@ async fn a_session_whose_desktop_was_never_started_gets_one() {
     let new = NewSession {
         uid: SessionUid(uuid::Uuid::now_v7()),
         desktop: desktop.name,
+        places: None,
         host: desktop.host,
         boot_id: world.host.boot_id().to_owned(),
         collection: desktop.collection,

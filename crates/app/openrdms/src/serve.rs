@@ -18,6 +18,7 @@ use openrdms_broker::ports::Store;
 use openrdms_config::Config;
 use openrdms_engine::{Engine, EngineConfig};
 use openrdms_host_local::{LocalConfig, LocalHost, Network};
+use openrdms_host_machines::RdpMachines;
 use openrdms_management::{PeerPolicy, PushTo, Server, Tls};
 use openrdms_rdms::Rdms;
 use openrdms_relay::{Relay, RelayConfig, SecurityPolicy, SharedIdentity, TlsIdentity};
@@ -57,9 +58,12 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     let engine_config = EngineConfig {
         logoff_grace: config.local.logoff_grace,
         node: identity::node(&config.data_dir)?,
+        ask_machines: config.machines.ask_every,
+        machine_lease: config.machines.ask_every * 2,
+        closed_kept: config.machines.closed_kept,
         ..EngineConfig::default()
     };
-    let engine = Engine::new(store.clone(), host, engine_config);
+    let engine = Engine::with_machines(store.clone(), host, Arc::new(RdpMachines), engine_config);
 
     let key = Arc::new(NodeKey::load_or_create(&config.data_dir.join("node.key"))?);
     let workers = NonZeroUsize::new(config.accounts.password_workers).unwrap_or(NonZeroUsize::MIN);

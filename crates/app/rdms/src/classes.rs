@@ -11,6 +11,7 @@ mod file_type_association;
 mod host;
 mod jobs;
 mod joined_node;
+mod machine;
 mod management_data;
 mod node;
 mod published;

@@ -87,6 +87,7 @@ fn cim_error(error: &EngineError) -> CimError {
             | Existing::AssignmentOfDesktop
             | Existing::AssignmentOfUser
             | Existing::Document
+            | Existing::Host
             | Existing::Row => WmiCode::WBEM_E_ALREADY_EXISTS,
         },
         EngineError::Store(StoreError::NotFound(_)) => WmiCode::WBEM_E_NOT_FOUND,
@@ -95,7 +96,7 @@ fn cim_error(error: &EngineError) -> CimError {
     };
     let message = match error {
         EngineError::Store(StoreError::Conflict(living)) if code == WmiCode::WBEM_E_INVALID_OPERATION => {
-            format!("a {living} still lives: log it off first")
+            format!("a {living} has not ended: log it off or forget it first")
         }
         EngineError::Store(StoreError::Unavailable(_)) => {
             "the store is not available now; try again".to_owned()

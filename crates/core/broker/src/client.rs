@@ -21,6 +21,10 @@ pub struct ClientFacts {
     pub security: String,
 }
 
+/// A password on its way to whoever checks it: wiped when it is dropped, and shown by nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(zeroize::Zeroizing<String>);
+
 /// Where a client asked to go, read from the first bytes of its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -30,4 +34,22 @@ pub enum Route {
     Collection(String),
     /// `tsv://VMResource.1.<alias>`: the same, as the portal writes it for a personal desktop.
     Desktop(String),
+}
+
+impl Password {
+    /// Of this text.
+    pub fn new(text: zeroize::Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
 }

@@ -1,6 +1,6 @@
 //! Desktops, and how a running one is found again and reached.
 
-use crate::{CollectionAlias, DesktopName, HostName, Timestamp, UserName};
+use crate::{Address, CollectionAlias, DesktopName, HostName, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -13,7 +13,8 @@ pub struct Desktop {
     pub collection: CollectionAlias,
     /// The host that runs it.
     pub host: HostName,
-    /// SHA-256 of the DER of the certificate that its RDP server must show: the relay's pin.
+    /// SHA-256 of the DER of the certificate that its RDP server must show: the relay's pin. Of a machine's desktop it is
+    /// the one of when it came into the collection, and the machine's own counts.
     pub certificate_sha256: [u8; 32],
     /// Where it runs now, or ran last.
     pub handle: Option<DesktopHandle>,
@@ -60,4 +61,6 @@ pub enum Endpoint {
         /// The uid that must own the answering process.
         uid: u32,
     },
+    /// Another machine, to which the network leads: only its certificate says that it is the right one.
+    Tcp(Address),
 }

@@ -40,8 +40,7 @@ macro_rules! name {
             /// # Errors
             /// When the text breaks the rule, which the error states.
             pub fn new(text: &str) -> Result<Self, IdError> {
-                check($what, $rule, $max, text, $ok)?;
-                Ok(Self(text.to_owned()))
+                Self::try_from(text.to_owned())
             }
 
             /// The name as text.
@@ -54,7 +53,8 @@ macro_rules! name {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
                 check($what, $rule, $max, &text, $ok)?;
-                Ok(Self(text))
+                let hidden = IdError { what: $what, text: text.chars().take(80).collect(), rule: $rule };
+                if text.starts_with('.') { Err(hidden) } else { Ok(Self(text)) }
             }
         }
 
@@ -79,7 +79,7 @@ macro_rules! name {
     };
 }
 
-/// What an alias, a desktop or a host may be called: it also names a directory, so no separators.
+/// What an alias, a desktop or a host may be called: it also names a directory, so no separators, and none that is hidden.
 fn is_label(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
@@ -90,11 +90,12 @@ name!(
 );
 name!(
     /// The name of a desktop (`VMName`).
-    DesktopName, "desktop name", "1 to 63 characters of A-Z a-z 0-9 - _", 63, is_label
+    DesktopName, "desktop name", "1 to 63 characters of A-Z a-z 0-9 - _ . and not a dot first", 63,
+    |c| is_label(c) || c == '.'
 );
 name!(
     /// The name of a machine that runs desktops (`VMHostName`).
-    HostName, "host name", "1 to 253 characters of A-Z a-z 0-9 - _ .", 253,
+    HostName, "host name", "1 to 253 characters of A-Z a-z 0-9 - _ . and not a dot first", 253,
     |c| is_label(c) || c == '.'
 );
 

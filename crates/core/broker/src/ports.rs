@@ -6,8 +6,8 @@ pub mod host;
 pub mod store;
 
 pub use front::{Admission, AttachRequest, Attached, Attachment, Front, KillSwitch, Refusal, Told};
-pub use host::{Home, Host, HostError, LogonEnd, Prepared, StartDesktop};
+pub use host::{Home, Host, HostError, LogonEnd, Machines, Prepared, Standing, StartDesktop};
 pub use store::{
-    Assignments, AuditCursor, AuditEntry, DocumentRow, Documents, Existing, Page, SessionCursor,
+    Assignments, AuditCursor, AuditEntry, DocumentRow, Documents, Existing, Page, Roomy, SessionCursor,
     SessionFilter, Settings, Store, StoreError,
 };

@@ -300,6 +300,8 @@ pub enum EndReason {
     HostRestarted,
     /// An administrator declared that it will never return.
     Forgotten,
+    /// Its machine had closed the connection, and its user did not come back: it has most likely ended. Nobody knows.
+    Presumed,
     /// It has reached a limit of its collection.
     Limit(Limit),
 }
@@ -313,6 +315,9 @@ impl std::fmt::Display for EndReason {
             EndReason::Failed(why) => write!(f, "the desktop failed: {why}"),
             EndReason::HostRestarted => f.write_str("the host was started anew"),
             EndReason::Forgotten => f.write_str("forgotten by an administrator"),
+            EndReason::Presumed => {
+                f.write_str("presumed to have ended: its machine closed the connection, and nobody came back")
+            }
             EndReason::Limit(limit) => f.write_str(limit.as_str()),
         }
     }

@@ -21,13 +21,14 @@ fn a_name_is_as_long_as_its_rule_says_and_no_longer() {
 }
 
 #[test]
-fn labels_are_letters_digits_dashes_and_low_lines_and_a_host_may_have_dots() {
+fn labels_are_letters_digits_dashes_and_low_lines_and_hosts_and_desktops_may_have_dots() {
     for name in ["Pool-1_a", "7", "_", "-"] {
         assert_eq!(CollectionAlias::new(name).unwrap().as_str(), name);
         assert_eq!(name.parse::<DesktopName>().unwrap().to_string(), name);
     }
-    for bad in ["a.b", "a b", "a/b", "é", "a:"] {
-        assert!(CollectionAlias::new(bad).is_err() && DesktopName::new(bad).is_err(), "{bad}");
+    for bad in ["a.b", ".", "..", ".a", "a b", "a/b", "é", "a:"] {
+        assert!(CollectionAlias::new(bad).is_err(), "{bad}");
+        assert_eq!(DesktopName::new(bad).is_ok(), bad == "a.b", "{bad}");
         assert_eq!(HostName::new(bad).is_ok(), bad == "a.b", "{bad}");
     }
     let host = HostName::try_from("Farm-1.example".to_owned()).unwrap();
@@ -73,7 +74,11 @@ fn a_refused_name_is_shown_with_its_rule_and_not_at_any_length() {
     let refused = DesktopName::new(&"x/".repeat(1000)).unwrap_err();
     assert_eq!((refused.what, refused.text.len()), ("desktop name", 80));
     let text = refused.to_string();
-    assert!(text.starts_with("'x/x/") && text.ends_with("1 to 63 characters of A-Z a-z 0-9 - _"), "{text}");
+    assert!(
+        text.starts_with("'x/x/")
+            && text.ends_with("1 to 63 characters of A-Z a-z 0-9 - _ . and not a dot first"),
+        "{text}"
+    );
     // in a row of the store it is the row that is wrong
     let of_row = StoreError::from(refused);
     assert!(matches!(&of_row, StoreError::Corrupt(why) if *why == text), "{of_row:?}");

@@ -126,9 +126,9 @@ impl ClientInfo {
         self.flags & INFO_LOGONNOTIFY != 0
     }
 
-    /// Writes the frame for the desktop: the client's own settings, with another user, no domain, this password,
-    /// and the order to log on with them. `password` must not be the user's: a desktop is not trusted with it, and as
-    /// little with the cookie, which is not for it.
+    /// Writes the frame for the desktop: the client's own settings, with another user, no domain, and this password with
+    /// the order to log on by it; without one the desktop asks the user itself. A desktop that is not trusted with the
+    /// user's password must be given another, and none is given the cookie, which is not for it.
     ///
     /// # Errors
     /// When a string is over its limit.
@@ -137,13 +137,17 @@ impl ClientInfo {
         initiator: u16,
         io: u16,
         user: &str,
-        password: &str,
-    ) -> Result<Vec<u8>, RdpError> {
+        password: Option<&str>,
+    ) -> Result<Zeroizing<Vec<u8>>, RdpError> {
         let unicode = self.flags & INFO_UNICODE != 0;
-        let (user, password) = (encode(user, unicode), encode(password, unicode));
-        let flags = (self.flags | INFO_AUTOLOGON) & !INFO_PASSWORD_IS_SC_PIN;
+        let autologon = if password.is_some() { INFO_AUTOLOGON } else { 0 };
+        let flags = self.flags & !(INFO_AUTOLOGON | INFO_PASSWORD_IS_SC_PIN) | autologon;
+        let (user, password) = (encode(user, unicode), encode(password.unwrap_or_default(), unicode));
         let strings: [&[u8]; 5] = [&[], &user, &password, &self.program[0], &self.program[1]];
-        let mut content = SEC_INFO_PKT.to_le_bytes().to_vec();
+        // as long as it gets: a buffer that grows leaves what was in it behind
+        let length = 18 + strings.iter().map(|string| string.len() + 2).sum::<usize>() + self.extra.len();
+        let mut content = Zeroizing::new(Vec::with_capacity(length));
+        content.extend_from_slice(&SEC_INFO_PKT.to_le_bytes());
         content.extend_from_slice(&[0, 0]);
         content.extend_from_slice(&self.code_page.to_le_bytes());
         content.extend_from_slice(&flags.to_le_bytes());
@@ -157,7 +161,7 @@ impl ClientInfo {
             content.extend_from_slice(if unicode { &[0, 0] } else { &[0] });
         }
         content.extend_from_slice(&self.extra);
-        send_data_request(initiator, io, &content)
+        Ok(Zeroizing::new(send_data_request(initiator, io, &content)?))
     }
 }
 
@@ -211,12 +215,14 @@ fn decode(bytes: &[u8], unicode: bool) -> Result<Zeroizing<String>, RdpError> {
     Ok(text)
 }
 
-fn encode(text: &str, unicode: bool) -> Vec<u8> {
+fn encode(text: &str, unicode: bool) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * text.len()));
     if unicode {
-        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+        bytes.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
     } else {
-        text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
+        bytes.extend(text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')));
     }
+    bytes
 }
 
 #[cfg(test)]
@@ -246,9 +252,12 @@ mod tests {
         let info = ClientInfo::parse(&unicode(), 1003).unwrap();
         assert_eq!((info.domain.as_str(), info.user.as_str()), ("D", "a\u{e9}"));
         assert_eq!(info.password.as_str(), "p\u{1f600}");
-        let rebuilt = info.for_desktop(1009, 1003, "desk", "none").unwrap();
+        let rebuilt = info.for_desktop(1009, 1003, "desk", Some("none")).unwrap();
         let read = ClientInfo::parse(&rebuilt, 1003).unwrap();
-        assert_eq!((read.domain.as_str(), read.user.as_str(), read.password.as_str()), ("", "desk", "none"));
+        assert_eq!(
+            (read.domain.as_str(), read.user.as_str(), read.password.as_str()),
+            ("", "desk", Some("none"))
+        );
         assert_eq!(read.flags, 0x0133 | INFO_AUTOLOGON);
         assert_eq!((&read.program, &read.extra), (&info.program, &info.extra));
         assert_eq!(rebuilt[8..10], [0, 8], "initiator 1009");
@@ -264,7 +273,8 @@ mod tests {
         ];
         let info = ClientInfo::parse(&send_data_request(1004, 1003, &content).unwrap(), 1003).unwrap();
         assert_eq!((info.user.as_str(), info.password.as_str()), ("a\u{e9}", "pw"));
-        let read = ClientInfo::parse(&info.for_desktop(1004, 1003, "\u{e9}", "x").unwrap(), 1003).unwrap();
+        let read =
+            ClientInfo::parse(&info.for_desktop(1004, 1003, "\u{e9}", Some("x")).unwrap(), 1003).unwrap();
         assert_eq!((read.user.as_str(), read.flags), ("\u{e9}", 0x03 | INFO_AUTOLOGON));
     }
 
@@ -303,7 +313,7 @@ mod tests {
         let info = with_extra(&extended(28, &COOKIE));
         let verifier = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
         assert_eq!(info.reconnect, Some(AutoReconnect { logon_id: 9, verifier }));
-        let rebuilt = info.for_desktop(1006, 1003, "desk", "none").unwrap();
+        let rebuilt = info.for_desktop(1006, 1003, "desk", Some("none")).unwrap();
         assert!(rebuilt.ends_with(&extended(0, &[])), "everything else is as it was");
         assert_eq!(ClientInfo::parse(&rebuilt, 1003).unwrap().reconnect, None);
         let shown = format!("{info:?} {:?}", info.reconnect);
@@ -385,10 +395,10 @@ mod tests {
         for (flags, longest) in [(INFO_UNICODE, 260), (0, 520)] {
             let info = of_lengths(flags, [2; 5], 0).unwrap();
             let (fits, over) = ("x".repeat(longest), "x".repeat(longest + 1));
-            let rebuilt = info.for_desktop(1006, 1003, &fits, &fits).unwrap();
+            let rebuilt = info.for_desktop(1006, 1003, &fits, Some(&fits)).unwrap();
             assert_eq!(ClientInfo::parse(&rebuilt, 1003).unwrap().user, fits);
-            assert!(info.for_desktop(1006, 1003, &over, "").is_err());
-            assert!(info.for_desktop(1006, 1003, "", &over).is_err());
+            assert!(info.for_desktop(1006, 1003, &over, Some("")).is_err());
+            assert!(info.for_desktop(1006, 1003, "", Some(&over)).is_err());
         }
     }
 
@@ -396,8 +406,10 @@ mod tests {
     fn the_desktop_logs_on_with_what_it_is_given_whatever_the_client_had_wished() {
         for flags in [INFO_UNICODE, INFO_UNICODE | INFO_AUTOLOGON | INFO_PASSWORD_IS_SC_PIN] {
             let info = of_lengths(flags, [2; 5], 0).unwrap();
-            let rebuilt = info.for_desktop(1006, 1003, "desk", "none").unwrap();
+            let rebuilt = info.for_desktop(1006, 1003, "desk", Some("none")).unwrap();
             assert_eq!(ClientInfo::parse(&rebuilt, 1003).unwrap().flags, INFO_UNICODE | INFO_AUTOLOGON);
+            let asks = ClientInfo::parse(&info.for_desktop(1006, 1003, "desk", None).unwrap(), 1003).unwrap();
+            assert_eq!((asks.flags, asks.user.as_str(), asks.password.as_str()), (INFO_UNICODE, "desk", ""));
         }
     }
 

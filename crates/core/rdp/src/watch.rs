@@ -37,6 +37,24 @@ pub fn font_map(head: &[u8], io: u16) -> bool {
     u16::from_le_bytes([*t0, *t1]) & 0x000f == PDUTYPE_DATA && *kind2 == PDUTYPE2_FONTMAP
 }
 
+/// Whether the frame from a desktop is a Set Error Info (MS-RDPBCGR 2.2.5.1) on channel `io` that says that the user has
+/// logged off, or was logged off. Whoever says so closes the connection next.
+pub fn logged_off(head: &[u8], io: u16) -> bool {
+    const PDUTYPE_DATA: u16 = 0x0007;
+    const PDUTYPE2_SET_ERROR_INFO: u8 = 0x2f;
+    const RPC_INITIATED_LOGOFF: u32 = 0x02;
+    const LOGOFF_BY_USER: u32 = 0x0c;
+    let Some([_, _, t0, t1, _, _, _, _, _, _, _, _, _, _, kind2, _, _, _, e0, e1, e2, e3, ..]) =
+        share_pdu(head, SEND_DATA_INDICATION, io)
+    else {
+        return false;
+    };
+    let said = u32::from_le_bytes([*e0, *e1, *e2, *e3]);
+    u16::from_le_bytes([*t0, *t1]) & 0x000f == PDUTYPE_DATA
+        && *kind2 == PDUTYPE2_SET_ERROR_INFO
+        && matches!(said, RPC_INITIATED_LOGOFF | LOGOFF_BY_USER)
+}
+
 /// Whether a frame from a client holds input by a person: keys or the mouse. Not input: synchronising the lock
 /// keys, which clients send by themselves when they get the focus, and time stamps for measuring.
 pub fn carries_input(head: &[u8], io: u16) -> bool {
@@ -168,6 +186,22 @@ mod tests {
         assert!(!font_map(&frame(0x17, 0x28, 1004), 1003), "a virtual channel");
         assert!(!font_map(&slow_path(0x17, 0x28, 4, 1003), 1003), "from a client");
         assert!(!font_map(&crate::server::license_valid_client(), 1003));
+    }
+
+    #[test]
+    fn a_logoff_is_noticed_and_no_other_word_of_error_info_is_taken_for_one() {
+        for (said, is_one) in
+            [(0x02, true), (0x0c, true), (0, false), (0x01, false), (0x0b, false), (0x0200, false)]
+        {
+            let mut frame = slow_path(0x17, 0x2f, 4, 1003);
+            frame[7] = SEND_DATA_INDICATION;
+            let at = frame.len() - 16;
+            frame[at..at + 4].copy_from_slice(&u32::to_le_bytes(said));
+            assert_eq!(logged_off(&frame, 1003), is_one, "{said:#x}");
+            assert!(!logged_off(&frame, 1004), "a virtual channel");
+        }
+        assert!(!logged_off(&slow_path(0x17, 0x2f, 4, 1003), 1003), "from a client");
+        assert!(!logged_off(&crate::server::license_valid_client(), 1003));
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn read_everything(bytes: &[u8]) {
     let _ = gcc::ClientBlocks::parse(bytes);
     let _ = gcc::parse_server(bytes, 4);
     let _ = mcs::parse_connect_response(bytes);
-    let _ = ClientInfo::parse(bytes, 1003).map(|i| i.for_desktop(1, 1, "u", "p"));
+    let _ = ClientInfo::parse(bytes, 1003).map(|i| i.for_desktop(1, 1, "u", Some("p")));
     let _ = watch::demand_active(bytes, 1003);
     let _ = watch::font_map(bytes, 1003);
     let _ = watch::carries_input(bytes, 1003);
@@ -138,7 +138,7 @@ proptest! {
         let frame = fixture::client_info(1004, &domain, &user, &password);
         let info = ClientInfo::parse(&frame, 1003).unwrap();
         prop_assert_eq!((&info.domain, &info.user, info.password.as_str()), (&domain, &user, password.as_str()));
-        let rebuilt = info.for_desktop(1004, 1003, &user, "x").unwrap();
+        let rebuilt = info.for_desktop(1004, 1003, &user, Some("x")).unwrap();
         prop_assert_eq!(ClientInfo::parse(&rebuilt, 1003).unwrap().user, user);
     }
 }

@@ -31,7 +31,7 @@ pub use request::{NotARequest, request_length};
 use crate::{NtHash, realm::Realm};
 use aws_lc_rs::digest;
 use ntlm::{Challenge, Claim};
-use openrdms_broker::UserName;
+use openrdms_broker::{Password, UserName};
 use quiet::quiet;
 use seal::Seal;
 use spnego::{Mech, NegState};
@@ -89,6 +89,8 @@ pub enum Step {
         reply: Option<Vec<u8>>,
         /// The account that was proved, spelled as it was found.
         user: UserName,
+        /// Its password, which the client has delegated.
+        password: Password,
     },
 }
 
@@ -378,7 +380,7 @@ impl Acceptor {
         let claimed = self.realm.resolve(&said.domain.to_string(), &said.user.to_string());
         match account.user {
             Some(user) if claimed.as_ref() == Some(&user) && NtHash::of(&password) == account.hash => {
-                Ok(Step::Done { reply: None, user })
+                Ok(Step::Done { reply: None, user, password: Password::new(password) })
             }
             _ => Err(Refusal::LogonFailure("the delegated credentials are not those that were proved")),
         }

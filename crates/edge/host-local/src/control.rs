@@ -174,7 +174,10 @@ pub(crate) async fn call(
     request: &Request,
     limit: Duration,
 ) -> Result<Reply, ControlError> {
-    let Endpoint::Unix { path, uid } = &handle.endpoint;
+    let Endpoint::Unix { path, uid } = &handle.endpoint else {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "not a desktop of this machine");
+        return Err(error.into());
+    };
     let run = path.parent().unwrap_or(path);
     let connected = tokio::time::timeout(limit, connect(run, inside::CONTROL_SOCKET, *uid)).await;
     let (mut stream, pid) = connected.map_err(|_| ControlError::TimedOut)??;

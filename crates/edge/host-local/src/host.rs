@@ -222,8 +222,9 @@ impl Inner {
         }
         let desk = self.layout.desktop(&start.desktop);
         if let Some(current) = self.running_now(&desk) {
-            let Endpoint::Unix { uid: theirs, .. } = &current.handle.endpoint;
-            return if *theirs == uid && current.user == start.user {
+            let theirs =
+                matches!(&current.handle.endpoint, Endpoint::Unix { uid: theirs, .. } if *theirs == uid);
+            return if theirs && current.user == start.user {
                 Ok(current.handle)
             } else {
                 Err(HostError::Busy("the desktop is running for another user".into()))

@@ -8,7 +8,7 @@ use crate::{
     ports::{Authenticator, LogonFailure},
     tls::TlsIdentity,
 };
-use openrdms_broker::{Arrival, ClientFacts, CookieProof, Route, UserName};
+use openrdms_broker::{Arrival, ClientFacts, CookieProof, Password, Route, UserName};
 use openrdms_rdp::{
     RdpError,
     accept::{AcceptStep, Accepted, Accepting},
@@ -30,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) stream: Box<TlsStream<TcpStream>>,
     pub(crate) accepted: Box<Accepted>,
     pub(crate) user: UserName,
+    /// By which the user was proved: for a machine that logs its users on by it, and then for nobody.
+    pub(crate) password: Password,
     pub(crate) route: Route,
     pub(crate) security: Security,
 }
@@ -125,9 +127,9 @@ impl Doorman<'_> {
             negotiated.await.map_err(|_| ClientError::TimedOut)??;
         let proved = timeout_at(begun + limits.authenticate, self.prove(&mut stream, requested, selected));
         match proved.await.unwrap_or(Err(ClientError::TimedOut)) {
-            Ok((accepted, user)) => {
+            Ok((accepted, user, password)) => {
                 let security = if selected == Protocols::SSL { Security::Tls } else { Security::Nla };
-                Ok(Client { stream, accepted, user, route: route(routing), security })
+                Ok(Client { stream, accepted, user, password, route: route(routing), security })
             }
             Err(error) => {
                 // what was to be said is said; close so that it arrives
@@ -163,11 +165,11 @@ impl Doorman<'_> {
         stream: &mut TlsStream<TcpStream>,
         requested: Protocols,
         selected: Protocols,
-    ) -> Result<(Box<Accepted>, UserName), ClientError> {
-        let mut user = None;
+    ) -> Result<(Box<Accepted>, UserName, Password), ClientError> {
+        let mut proved = None;
         if selected != Protocols::SSL {
             let mut credssp = self.auth.credssp(self.identity.public_key(), self.peer);
-            user = Some(credssp::prove(stream, &mut *credssp).await?);
+            proved = Some(credssp::prove(stream, &mut *credssp).await?);
             if selected == Protocols::HYBRID_EX {
                 stream.write_all(&AUTHORIZATION_SUCCESS).await?;
                 stream.flush().await?;
@@ -184,20 +186,20 @@ impl Doorman<'_> {
                 AcceptStep::Done(accepted) => break accepted,
             }
         };
-        // taken out in any case: nobody needs it any more
+        // taken out in any case: with NLA what stands here proves nothing
         let password = std::mem::take(&mut accepted.info.password);
-        let user = match user {
-            Some(user) => user,
+        let (user, password) = match proved {
+            Some(proved) => proved,
             None => {
                 let info = &accepted.info;
                 // an account always has a password: an empty one means that the client has not asked for it
                 let checked = if info.user.is_empty() || password.is_empty() {
                     Err(LogonFailure::Denied)
                 } else {
-                    self.auth.password(&info.domain, &info.user, password, self.peer).await
+                    self.auth.password(&info.domain, &info.user, password.clone(), self.peer).await
                 };
                 match checked {
-                    Ok(user) => user,
+                    Ok(user) => (user, Password::new(password)),
                     Err(failure) => {
                         let info = match failure {
                             LogonFailure::Denied => ErrorInfo::FreshCredentials,
@@ -210,7 +212,7 @@ impl Doorman<'_> {
                 }
             }
         };
-        Ok((accepted, user))
+        Ok((accepted, user, password))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     client_leg::{Client, ClientError, Comeback, Doorman},
     config::Limits,
-    desktop_leg::{self, DesktopError, DesktopLeg, Target},
+    desktop_leg::{self, DesktopError, DesktopLeg, Plain, Target},
     ending,
     order::Order,
     pump::{Event, Pump},
@@ -29,7 +29,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_rustls::{client, server};
@@ -39,7 +39,7 @@ use zeroize::Zeroizing;
 /// A desktop's xrdp ends the leg at once; a desktop that does not is not waited for.
 const DESKTOP_CLOSE: Duration = Duration::from_secs(1);
 
-type BoundPump = Pump<Box<server::TlsStream<TcpStream>>, Box<client::TlsStream<UnixStream>>>;
+type BoundPump = Pump<Box<server::TlsStream<TcpStream>>, Box<client::TlsStream<Plain>>>;
 
 /// How the pump came to its end.
 enum Stop {
@@ -103,7 +103,8 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
             return;
         }
     };
-    let Admission { session, endpoint, certificate_sha256, desktop_user, kill, mut attachment } = admission;
+    let Admission { session, endpoint, certificate_sha256, desktop_user, logon, kill, mut attachment } =
+        admission;
     let mut order = Order::new(kill.clone());
     let shutdown = shared.shutdown.clone();
     let _shutdown_is_an_order = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -111,7 +112,8 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
         kill.throw(DetachReason::Service);
     }));
 
-    let target = Target { endpoint: &endpoint, certificate_sha256, user: &desktop_user };
+    let (user, password) = (&desktop_user, &client.password);
+    let target = Target { endpoint: &endpoint, certificate_sha256, user, logon, password };
     let opening = desktop_leg::open(target, &client.accepted.client, &client.accepted.info);
     let opened = tokio::select! {
         biased;
@@ -246,7 +248,8 @@ async fn finish(
             });
             let said = matches!(said.await, Ok(Ok(())));
             ending::after(&mut pump.client, said, limits).await;
-            return ConnectionEnd::DesktopGone;
+            let logged_off = pump.logged_off();
+            return if logged_off { ConnectionEnd::LoggedOff } else { ConnectionEnd::DesktopGone };
         }
         Stop::Ordered(reason) => ending::ordered_info(reason),
         Stop::Unwanted(info) => Some(info),
@@ -285,7 +288,7 @@ async fn say_last(pump: &mut BoundPump, early_flags: u16, info: Option<ErrorInfo
 
 /// Closes the desktop leg and waits for the desktop's RDP server to notice: a new leg that is opened before that
 /// would be taken for a second client. Closing a leg never harms the desktop.
-async fn close_desktop(desktop: &mut client::TlsStream<UnixStream>) {
+async fn close_desktop(desktop: &mut client::TlsStream<Plain>) {
     let closing = async {
         if desktop.shutdown().await.is_ok() {
             let mut sink = vec![0; 4096];

@@ -5,15 +5,18 @@ use crate::{
     framed::read_ts_request,
     ports::{Credssp, CredsspStep},
 };
-use openrdms_broker::UserName;
+use openrdms_broker::{Password, UserName};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 /// More rounds than any mechanism needs.
 const MAX_ROUNDS: u8 = 12;
 
-/// Runs the exchange: the user it proved.
-pub(crate) async fn prove<S>(stream: &mut S, credssp: &mut dyn Credssp) -> Result<UserName, ClientError>
+/// Runs the exchange: the user it proved, and the password that was delegated.
+pub(crate) async fn prove<S>(
+    stream: &mut S,
+    credssp: &mut dyn Credssp,
+) -> Result<(UserName, Password), ClientError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -21,11 +24,11 @@ where
         let request = read_ts_request(stream).await?;
         match credssp.step(&request).await {
             Ok(CredsspStep::Reply(reply)) => send(stream, &reply).await?,
-            Ok(CredsspStep::Done { reply, user }) => {
+            Ok(CredsspStep::Done { reply, user, password }) => {
                 if let Some(reply) = reply {
                     send(stream, &reply).await?;
                 }
-                return Ok(user);
+                return Ok((user, password));
             }
             Err(failure) => {
                 if let Some(reply) = failure.reply {

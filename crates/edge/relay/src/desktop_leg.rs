@@ -1,12 +1,13 @@
 //! The desktop leg: finding the desktop's RDP server, making sure that it is the right one, and connecting to it as
 //! the client would have.
 //!
-//! The socket lies in a directory that the desktop's user can write. So it is opened without following a link, must
-//! be a socket, is connected to through the open descriptor (not by name again), and a process of the right uid must
-//! answer. Then it must show the pinned certificate. After that it is still not trusted.
+//! A local desktop's socket lies in a directory that the desktop's user can write. So it is opened without following a
+//! link, must be a socket, is connected to through the open descriptor (not by name again), and a process of the right uid
+//! must answer. A machine is reached over the network. Either must show the pinned certificate, before it is told
+//! anything of the user but the name. After that it is still not trusted.
 
-use crate::{framed::read_frame, pin};
-use openrdms_broker::Endpoint;
+use crate::{framed::read_frame, pin, socket};
+use openrdms_broker::{Endpoint, Password, ports::front::DesktopLogon};
 use openrdms_rdp::{
     ChannelIds, RdpError,
     connect::{ConnectStep, Connecting},
@@ -17,8 +18,13 @@ use openrdms_rdp::{
 use rustix::fs::{FileType, Mode, OFlags};
 use rustls::pki_types::ServerName;
 use std::{io, os::fd::AsRawFd, path::Path, sync::Arc, time::Duration};
-use tokio::{io::AsyncWriteExt, net::UnixStream, time::Instant};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpStream, UnixStream},
+    time::Instant,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::either::Either;
 
 /// Sent as the password. A local desktop checks none, and must never see the user's.
 const NO_PASSWORD: &str = "none";
@@ -27,17 +33,20 @@ const BACK_WITHIN: Duration = Duration::from_secs(2);
 /// A socket that appears in a hostile directory gives no event to wait for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// The way to a desktop: a socket of this machine, or the network.
+pub(crate) type Plain = Either<UnixStream, TcpStream>;
+
 /// A desktop that has been connected to up to and including Client Info.
 pub(crate) struct DesktopLeg {
     /// Large, and handed on.
-    pub(crate) stream: Box<TlsStream<UnixStream>>,
+    pub(crate) stream: Box<TlsStream<Plain>>,
     pub(crate) ids: ChannelIds,
 }
 
 /// Why a desktop could not be connected to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DesktopError {
-    #[error("the desktop's socket cannot be reached")]
+    #[error("the desktop cannot be reached")]
     Unreachable(#[source] io::Error),
     #[error("the desktop's socket is not a socket")]
     NotASocket,
@@ -58,6 +67,9 @@ pub(crate) struct Target<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) certificate_sha256: [u8; 32],
     pub(crate) user: &'a str,
+    pub(crate) logon: DesktopLogon,
+    /// The user's, for a desktop that is to have it.
+    pub(crate) password: &'a Password,
 }
 
 /// Connects to the desktop, replaying the client's settings. Dropping the future closes what was opened.
@@ -66,8 +78,15 @@ pub(crate) async fn open(
     client: &ConnectInitial,
     info: &ClientInfo,
 ) -> Result<DesktopLeg, DesktopError> {
-    let Endpoint::Unix { path, uid } = target.endpoint;
-    let mut plain = reach(path, *uid).await?;
+    let mut plain = match target.endpoint {
+        Endpoint::Unix { path, uid } => Either::Left(reach(path, *uid).await?),
+        Endpoint::Tcp(address) => {
+            let tcp = TcpStream::connect((address.host(), address.port())).await;
+            let tcp = tcp.map_err(DesktopError::Unreachable)?;
+            socket::tune(&tcp).map_err(DesktopError::Unreachable)?;
+            Either::Right(tcp)
+        }
+    };
     plain
         .write_all(&ConnectionRequest::encode(target.user, Connecting::PROTOCOLS))
         .await
@@ -86,7 +105,12 @@ pub(crate) async fn open(
         HandshakeError::Io(e) => DesktopError::Closed(e),
         HandshakeError::Protocol(e) => e.into(),
     })?;
-    let info = info.for_desktop(ids.user, ids.io, target.user, NO_PASSWORD)?;
+    let password = match target.logon {
+        DesktopLogon::Nothing => Some(NO_PASSWORD),
+        DesktopLogon::Ask => None,
+        DesktopLogon::Password => Some(target.password.expose()),
+    };
+    let info = info.for_desktop(ids.user, ids.io, target.user, password)?;
     stream.write_all(&info).await.map_err(DesktopError::Closed)?;
     stream.flush().await.map_err(DesktopError::Closed)?;
     Ok(DesktopLeg { stream, ids })
@@ -110,7 +134,7 @@ impl From<RdpError> for HandshakeError {
 }
 
 async fn handshake(
-    stream: &mut TlsStream<UnixStream>,
+    stream: &mut TlsStream<Plain>,
     client: &ConnectInitial,
     confirm: ConnectionConfirm,
 ) -> Result<ChannelIds, HandshakeError> {

@@ -1,6 +1,6 @@
 //! What the relay needs of whoever knows the accounts.
 
-use openrdms_broker::UserName;
+use openrdms_broker::{Password, UserName};
 use std::net::IpAddr;
 use zeroize::Zeroizing;
 
@@ -39,6 +39,8 @@ pub enum CredsspStep {
         reply: Option<Vec<u8>>,
         /// Who was proved: never merely who the client claims to be.
         user: UserName,
+        /// The password that the client has delegated, and by which the user was proved.
+        password: Password,
     },
 }
 

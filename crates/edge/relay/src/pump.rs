@@ -68,6 +68,8 @@ struct Watch {
     share_id: Option<u32>,
     /// A Font Map has come.
     ready: bool,
+    /// The desktop has said that its user is logged off.
+    logged_off: bool,
     input_reported: Option<Instant>,
 }
 
@@ -121,8 +123,9 @@ where
 {
     /// Begins between two legs whose next byte is the first of a frame. `io` is the client's I/O channel.
     pub fn new(client: C, desktop: D, map: Option<ChannelMap>, io: u16) -> Self {
+        let guard = Guard::new(io);
         let watch =
-            Watch { map, io, guard: Guard::new(io), share_id: None, ready: false, input_reported: None };
+            Watch { map, io, guard, share_id: None, ready: false, logged_off: false, input_reported: None };
         Self { client, desktop, down: Lane::new(), up: Lane::new(), watch }
     }
 
@@ -149,6 +152,11 @@ where
     /// The share id of the last Demand Active.
     pub fn share_id(&self) -> Option<u32> {
         self.watch.share_id
+    }
+
+    /// Whether the last that the desktop said of the session is that its user is logged off.
+    pub fn logged_off(&self) -> bool {
+        self.watch.logged_off
     }
 
     /// Whether the client has had any frame from the desktop.
@@ -226,6 +234,7 @@ impl Watch {
             self.ready = true;
             return Notice::Report(Event::Ready);
         }
+        self.logged_off |= watch::logged_off(head, self.io);
         Notice::Pass
     }
 }

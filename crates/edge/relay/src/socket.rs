@@ -1,4 +1,4 @@
-//! How long a client may be silent, and that small frames go out at once.
+//! How long the other end of a connection may be silent, and that small frames go out at once.
 
 use socket2::{SockRef, TcpKeepalive};
 use std::{io, time::Duration};
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 /// How long the kernel waits for a sign of life.
 const SILENCE: Duration = Duration::from_secs(25);
 
-/// A client whose machine has vanished is noticed within 60 s. While nothing is sent, by probes that go unanswered
+/// A client, or a desktop's machine, that has vanished is noticed within 60 s. While nothing is sent, by probes that go unanswered
 /// for [`SILENCE`]; while something is, or the client's window is closed, by the age of the oldest byte. Nothing
 /// sent for nearly that long and then something, a clock's minute for example, begins the wait anew: so the limit is
 /// less than half of the 60 s.

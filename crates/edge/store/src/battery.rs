@@ -2,8 +2,10 @@
 //! each an empty store.
 
 mod kept;
+mod machines;
 
 pub(crate) use kept::*;
+pub(crate) use machines::*;
 use openrdms_broker::change::{ChangeKind, Position, Span};
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::{
@@ -38,6 +40,7 @@ pub(crate) fn new_session(user_name: &str, collection: &str, desktop: &str, host
     NewSession {
         uid: SessionUid(Uuid::new_v4()),
         desktop: name(desktop),
+        places: None,
         host: HostName::new(host).unwrap(),
         boot_id: "boot".to_owned(),
         collection: alias(collection),

@@ -2,7 +2,7 @@
 
 use crate::{error::map, nodes, row};
 use openrdms_broker::{
-    Desktop, HostName, Intake, KnownHost, Lease, NodeId, Session, Timestamp,
+    Desktop, HostName, Intake, KnownHost, Lease, NodeId, Session, Timestamp, machine,
     ports::{Existing, StoreError},
 };
 use sqlx::{SqliteConnection, SqlitePool};
@@ -34,7 +34,10 @@ pub(crate) async fn renew(
         return Err(StoreError::Conflict(Existing::LeaseOfHost));
     }
     let intake = known.map_or(Intake::Open, |known| known.intake);
-    nodes::heard(connection, lease.clone()).await?;
+    // a node's own word is the one for its own host
+    if lease.kind != machine::KIND {
+        nodes::heard(connection, lease.clone()).await?;
+    }
     write(connection, &KnownHost { lease, intake }).await
 }
 
@@ -51,6 +54,14 @@ pub(crate) async fn release(
             write(connection, &known).await
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+pub(crate) async fn delete(connection: &mut SqliteConnection, name: HostName) -> Result<(), StoreError> {
+    let deleted = sqlx::query("DELETE FROM host WHERE name_key = ?").bind(row::key(name.as_str()));
+    match deleted.execute(connection).await.map_err(map)?.rows_affected() {
+        0 => Err(StoreError::NotFound("host")),
+        _ => Ok(()),
     }
 }
 

@@ -20,6 +20,7 @@ mod changes;
 mod documents;
 mod error;
 mod hosts;
+mod machines;
 mod nodes;
 mod port;
 mod row;

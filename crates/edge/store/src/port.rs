@@ -1,13 +1,14 @@
 //! The port, call by call: writes through the queue, reads through the pool.
 
-use crate::{SqliteStore, accounts, catalogue, changes, hosts, nodes, sessions, trail};
+use crate::{SqliteStore, accounts, catalogue, changes, hosts, machines, nodes, sessions, trail};
 use openrdms_broker::change::{Changes, Position, Span};
 use openrdms_broker::{
     Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Desktop,
     DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
     Timestamp, UserName,
     ports::{
-        AuditCursor, AuditEntry, Page, SessionCursor, SessionFilter, Store, StoreError, store::NewSession,
+        AuditCursor, AuditEntry, Page, Roomy, SessionCursor, SessionFilter, Store, StoreError,
+        store::NewSession,
     },
 };
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
@@ -125,6 +126,15 @@ impl Store for SqliteStore {
         catalogue::free(&self.readers, collection, host, owner, now, limit).await
     }
 
+    async fn roomy_machines(
+        &self,
+        collection: &CollectionAlias,
+        owner: Option<&UserName>,
+        now: Timestamp,
+    ) -> Result<Vec<Roomy>, StoreError> {
+        machines::roomy(&self.readers, collection, owner, now).await
+    }
+
     async fn orphans(&self, host: &HostName) -> Result<Vec<Desktop>, StoreError> {
         hosts::orphans(&self.readers, host).await
     }
@@ -190,6 +200,11 @@ impl Store for SqliteStore {
 
     async fn host(&self, name: &str) -> Result<Option<KnownHost>, StoreError> {
         hosts::by_name(&self.readers, name).await
+    }
+
+    async fn delete_host(&self, name: &HostName) -> Result<(), StoreError> {
+        let name = name.clone();
+        self.queue.write(|connection| Box::pin(hosts::delete(connection, name))).await
     }
 
     async fn set_intake(&self, name: &str, intake: Intake) -> Result<KnownHost, StoreError> {

@@ -4,7 +4,7 @@ use crate::{changes, error::map, row};
 use openrdms_broker::{
     CollectionAlias, DesktopName, Session, SessionUid, State, UserName,
     change::Position,
-    ports::{Page, SessionCursor, SessionFilter, StoreError, store::NewSession},
+    ports::{Existing, Page, SessionCursor, SessionFilter, StoreError, store::NewSession},
     session::reconnect::Reconnect,
 };
 use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteArguments};
@@ -31,6 +31,11 @@ fn bytes(uid: SessionUid) -> Vec<u8> {
     uid.0.as_bytes().to_vec()
 }
 
+/// The place of a session that has its desktop for itself. Where several share one each has its own, which is its
+/// `SessionId`: the unique index keeps none of them out, and how many there may be is counted in the transaction.
+const ONLY_PLACE: i64 = 0;
+pub(crate) const LIVE_IN: &str = "SELECT count(*) FROM session WHERE desktop_key = ?1 AND live = 1";
+
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     new: NewSession,
@@ -45,6 +50,17 @@ pub(crate) async fn insert(
     .map_err(map)?;
     let session_id = u32::try_from(given)
         .map_err(|_| StoreError::Unavailable("every session id of this host has been given".to_owned()))?;
+    let place = match new.places {
+        None => ONLY_PLACE,
+        Some(places) => {
+            let taken = sqlx::query_scalar(LIVE_IN).bind(row::key(new.desktop.as_str()));
+            let taken: i64 = taken.fetch_one(&mut *connection).await.map_err(map)?;
+            if taken >= i64::from(places) {
+                return Err(StoreError::Conflict(Existing::SessionInDesktop));
+            }
+            given
+        }
+    };
 
     let session = Session {
         uid: new.uid,
@@ -62,11 +78,12 @@ pub(crate) async fn insert(
         state: new.state,
     };
     let query = sqlx::query(
-        "INSERT INTO session (uid, generation, host_key, session_id, collection_key, desktop_key, user_key,
+        "INSERT INTO session (uid, generation, place, host_key, session_id, collection_key, desktop_key, user_key,
                               state, live, listed, row)
-         VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
-    .bind(bytes(session.uid));
+    .bind(bytes(session.uid))
+    .bind(place);
     bind_columns(query, &session)?.execute(&mut *connection).await.map_err(map)?;
     let position = changes::append(connection, None, &session).await?;
     Ok((session, position))

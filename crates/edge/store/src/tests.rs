@@ -45,6 +45,9 @@ on_sqlite! {
     an_assigned_desktop_is_free_for_its_owner_alone
     a_collection_counts_the_desktops_that_come_and_go
     a_desktop_is_paused_as_long_as_it_is_that_one
+    a_shared_desktop_has_as_many_live_sessions_as_it_may_and_no_more
+    machines_with_room_are_those_that_are_up_open_and_not_full
+    a_word_for_a_machine_says_nothing_of_the_node
     a_host_has_one_node_at_a_time
     a_drained_host_stays_drained_through_leases
     a_node_is_known_by_its_word_and_stays_drained
@@ -358,6 +361,8 @@ async fn lists_walk_an_index_and_sort_nothing() {
         (crate::sessions::COUNT_OF_USER, "session_list_of_user "),
         (crate::catalogue::FREE, "desktop_on_host "),
         (crate::catalogue::FREE, "session_of_desktop "),
+        (crate::machines::ROOMY, "desktop_of_collection "),
+        (crate::machines::ROOMY, "session_in_desktop "),
         (crate::hosts::LOST, "session_lost "),
         (crate::hosts::ORPHANS, "desktop_with_handle "),
         (crate::hosts::COUNT_DESKTOPS, "desktop_on_host "),

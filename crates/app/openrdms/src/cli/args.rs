@@ -262,6 +262,31 @@ pub(crate) enum DesktopCommand {
 pub(crate) enum HostCommand {
     /// List hosts
     List,
+    /// Add a machine that speaks RDP already; it has to answer, and its certificate is pinned
+    Add {
+        /// What it is called
+        name: String,
+        #[command(flatten)]
+        machine: MachineArgs,
+    },
+    /// Change a machine; what is not given stays as it is
+    Change {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        machine: MachineArgs,
+        /// Take it out of its collection
+        #[arg(long, conflicts_with = "collection")]
+        no_collection: bool,
+    },
+    /// Remove a machine that has no sessions
+    Remove {
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
     /// Take no new sessions on a host; those it has stay, and their users can come back
     Drain {
         /// Its name
@@ -272,6 +297,29 @@ pub(crate) enum HostCommand {
         /// Its name
         name: String,
     },
+}
+
+/// What is said of a machine.
+#[derive(Debug, Args)]
+pub(crate) struct MachineArgs {
+    /// Where its RDP server is [default: its name, port 3389]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) address: Option<String>,
+    /// SHA-256 of the certificate that it has to show [default: of the one that it shows when it is added]
+    #[arg(long, value_name = "HEX")]
+    pub(crate) pin: Option<String>,
+    /// The collection that it is for
+    #[arg(long, value_name = "ALIAS")]
+    pub(crate) collection: Option<String>,
+    /// What it is told of who connects: the name (ask), or the password too (forward) [default: ask]
+    #[arg(long, value_name = "HOW", value_parser = ["ask", "forward"])]
+    pub(crate) logon: Option<String>,
+    /// How many sessions it holds at once [default: 999999]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) session_limit: Option<u32>,
+    /// How many sessions it is given beside others: twice the weight, twice as many [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) weight: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

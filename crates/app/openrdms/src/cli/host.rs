@@ -1,10 +1,10 @@
 //! `openrdms host …`
 
 use super::Failure;
-use super::args::HostCommand;
-use super::output::{Column, Output};
+use super::args::{HostCommand, MachineArgs};
+use super::output::{Column, Output, confirm};
 use super::remote::{OURS, Remote};
-use openrdms_cim::{ObjectPath, Params};
+use openrdms_cim::{ObjectPath, Params, Value};
 use serde_json::json;
 
 const CLASS: &str = "OpenRDMS_Host";
@@ -15,24 +15,61 @@ const COLUMNS: &[Column] = &[
     Column::new("STATE", &["State"]).coloured(),
     Column::new("SESSIONS", &["Sessions"]),
     Column::new("DESKTOPS", &["Desktops"]),
+    Column::new("COLLECTION", &["CollectionAlias"]),
+    Column::new("ADDRESS", &["Address"]),
+    Column::new("LIMIT", &["SessionLimit"]).wide(),
+    Column::new("WEIGHT", &["RelativeWeight"]).wide(),
+    Column::new("LOGON", &["Logon"]).wide(),
     Column::new("LEASE UNTIL", &["LeaseUntil"]).wide(),
     Column::new("BOOT", &["BootId"]).wide(),
     Column::new("VERSION", &["Version"]),
 ];
 
 pub(super) async fn run(command: &HostCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
-    let (name, method, result) = match command {
+    let class = ObjectPath::class(OURS, CLASS);
+    let path = |name: &str| class.clone().with_key("Name", name);
+    let (name, said, result) = match command {
         HostCommand::List => {
             return output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await;
         }
-        HostCommand::Drain { name } => (name, "Drain", "drained"),
-        HostCommand::Undrain { name } => (name, "Undrain", "open"),
+        HostCommand::Add { name, machine } => {
+            remote.create(&class, &properties(machine).with("Name", name.as_str())).await?;
+            let pin = remote.get(&path(name)).await?.get("CertificateSha256").text().unwrap_or_default();
+            (name, format!("added; it has to show the certificate with the SHA-256 {pin}"), "added")
+        }
+        HostCommand::Change { name, machine, no_collection } => {
+            let given = properties(machine);
+            let given = if *no_collection { given.with("CollectionAlias", Value::Null) } else { given };
+            if given.0.is_empty() {
+                return Err(Failure::usage("say what is to change: see --help".to_owned()));
+            }
+            remote.put(&path(name), &given).await?;
+            (name, "changed".to_owned(), "changed")
+        }
+        HostCommand::Remove { name, force } => {
+            confirm(&format!("Remove host {name}? Users are led there no longer."), *force)?;
+            remote.delete(&path(name)).await?;
+            (name, "removed".to_owned(), "removed")
+        }
+        HostCommand::Drain { name } => {
+            remote.invoke(&path(name), "Drain", Params::default(), &[]).await?;
+            (name, "takes no new sessions; those it has stay".to_owned(), "drained")
+        }
+        HostCommand::Undrain { name } => {
+            remote.invoke(&path(name), "Undrain", Params::default(), &[]).await?;
+            (name, "takes new sessions".to_owned(), "open")
+        }
     };
-    let path = ObjectPath::class(OURS, CLASS).with_key("Name", name.as_str());
-    remote.invoke(&path, method, Params::default(), &[]).await?;
-    let sentence = match command {
-        HostCommand::Drain { .. } => format!("host {name} takes no new sessions; those it has stay"),
-        HostCommand::Undrain { .. } | HostCommand::List => format!("host {name} takes new sessions"),
-    };
-    output.done(&sentence, &[("Name", json!(name)), ("Result", json!(result))])
+    output.done(&format!("host {name} {said}"), &[("Name", json!(name)), ("Result", json!(result))])
+}
+
+/// What is said of a machine, as properties of the class.
+fn properties(machine: &MachineArgs) -> Params {
+    let MachineArgs { address, pin, collection, logon, session_limit, weight } = machine;
+    let texts =
+        [("Address", address), ("CertificateSha256", pin), ("CollectionAlias", collection), ("Logon", logon)];
+    let numbers = [("SessionLimit", session_limit), ("RelativeWeight", weight)];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text.as_deref()?))));
+    let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, Value::from((*number)?))));
+    texts.chain(numbers).fold(Params::default(), |params, (name, value)| params.with(name, value))
 }

@@ -64,7 +64,7 @@ impl Credssp for Nla {
     async fn step(&mut self, ts_request: &[u8]) -> Result<CredsspStep, CredsspFailure> {
         match self.acceptor.step(ts_request).await {
             Ok(Step::Reply(reply)) => Ok(CredsspStep::Reply(reply)),
-            Ok(Step::Done { reply, user }) => Ok(CredsspStep::Done { reply, user }),
+            Ok(Step::Done { reply, user, password }) => Ok(CredsspStep::Done { reply, user, password }),
             Err(failure) => {
                 tracing::warn!(peer = %self.peer, user = failure.claimed, kind = ?failure.kind, %failure,
                     "logon refused");

@@ -1,12 +1,12 @@
 //! `OpenRDMS_Desktop`: the desktops of the collections, who is in them, whose they are, and whether they run.
 
+use super::machine::hex;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
 use openrdms_broker::ports::StoreError;
 use openrdms_broker::{CollectionAlias, Desktop, DesktopName, KnownHost, Session, UserName};
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value};
 use openrdms_engine::{EngineError, Power, PowerState};
-use std::fmt::Write as _;
 
 pub(crate) struct OpenRdmsDesktop;
 
@@ -102,17 +102,13 @@ fn state(state: PowerState) -> &'static str {
 
 fn instance(class: &Class, known: &Known<'_>) -> Instance {
     let desktop = known.desktop;
-    let pin = desktop.certificate_sha256.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
     Instance::of(class)
         .with("Name", desktop.name.as_str())
         .with("CollectionAlias", desktop.collection.as_str())
         .with("HostName", desktop.host.as_str())
-        .with("Running", desktop.handle.is_some())
+        .with("Running", desktop.handle.is_some() || known.state == PowerState::On)
         .with("State", state(known.state))
         .with("UserName", known.session.as_ref().map(|session| session.user.to_string()))
         .with("Owner", known.owner.as_ref().map(ToString::to_string))
-        .with("CertificateSha256", pin)
+        .with("CertificateSha256", hex(&desktop.certificate_sha256))
 }

@@ -1,13 +1,14 @@
-//! `OpenRDMS_Host`: the machines that run desktops, whether a node vouches for them, and draining.
+//! `OpenRDMS_Host`: what runs desktops, whether a node vouches for it, draining, and the machines that administrators add.
 
+use super::machine::{self, hex, is_machine, logon_name, no_machine, or_null};
 use super::{datetime, intake};
 use crate::changes;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
 use openrdms_broker::ports::SessionFilter;
-use openrdms_broker::{Intake, KnownHost};
+use openrdms_broker::{Address, Intake, KnownHost, Machine};
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value};
-use openrdms_engine::EngineError;
+use openrdms_engine::{EngineError, MachineChange, NewMachine};
 
 pub(crate) struct OpenRdmsHost;
 
@@ -19,18 +20,53 @@ impl Provider for OpenRdmsHost {
 
     async fn enumerate(&self, cx: &Context, query: &Query<'_>) -> Result<Listing, CimError> {
         admin_only(query.who)?;
-        let mut instances = Vec::new();
+        let (mut instances, machines) = (Vec::new(), machine::all(cx).await?);
         for host in cx.engine.store().hosts().await.map_err(fault)? {
-            instances.push(instance(cx, query.class, &host).await?);
+            let machine = machines.get(&machine::key(&host.lease.host));
+            instances.push(instance(cx, query.class, &host, machine).await?);
         }
         Ok(Listing { instances, next: None })
     }
 
     async fn get(&self, cx: &Context, wanted: &Wanted<'_>) -> Result<Instance, CimError> {
         admin_only(wanted.who)?;
-        let found = cx.engine.store().host(name(wanted.path)).await.map_err(fault)?;
-        let host = found.ok_or_else(|| fault(EngineError::NotFound("host")))?;
-        instance(cx, wanted.class, &host).await
+        let host = find(cx, wanted.path).await?;
+        let machine = match cx.engine.machine(&host.lease.host).await {
+            Ok(machine) => Some(machine),
+            Err(EngineError::NotFound(_)) => None,
+            Err(error) => return Err(fault(error)),
+        };
+        instance(cx, wanted.class, &host, machine.as_ref()).await
+    }
+
+    async fn create(&self, cx: &Context, call: &mut Call<'_>) -> Result<ObjectPath, MethodError> {
+        admin_only(call.who)?;
+        let name = machine::new_name(call.params)?;
+        call.audit.target = name.to_string();
+        let change = machine::change(call.params)?;
+        call.audit.detail = format!("{change:?}");
+        let address = match &change.address {
+            Some(address) => address.clone(),
+            None => Address::parse(name.as_str()).map_err(|error| EngineError::Invalid(error.to_string()))?,
+        };
+        let collection = machine::collection(call.params)?;
+        let certificate_sha256 = change.certificate_sha256;
+        let new = NewMachine { name, address, certificate_sha256, collection, change };
+        let machine = cx.engine.add_machine(new).await?;
+        if call.params.boolean("Drained")? == Some(true) {
+            cx.engine.set_intake(machine.name.as_str(), Intake::Drained).await?;
+        }
+        Ok(ObjectPath::class(&call.path.namespace, self.serves().1).with_key("Name", machine.name.as_str()))
+    }
+
+    async fn delete(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
+        admin_only(call.who)?;
+        let host = find(cx, call.path).await?;
+        call.audit.target = host.lease.host.to_string();
+        if !is_machine(&host) {
+            return Err(no_machine());
+        }
+        Ok(cx.engine.remove_machine(&host.lease.host).await?)
     }
 
     async fn invoke(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
@@ -43,23 +79,55 @@ impl Provider for OpenRdmsHost {
 
     async fn put(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         admin_only(call.who)?;
-        call.audit.target = name(call.path).to_owned();
-        let intake = match changes::given(call.params, "Drained")?.and_then(Value::as_bool) {
+        let host = find(cx, call.path).await?;
+        let name = &host.lease.host;
+        call.audit.target = name.to_string();
+        for (property, _) in &call.params.0 {
+            if !property.eq_ignore_ascii_case("CollectionAlias") {
+                changes::given(call.params, property)?;
+            }
+            if !is_machine(&host) && !property.eq_ignore_ascii_case("Drained") {
+                return Err(no_machine());
+            }
+        }
+        let change = machine::change(call.params)?;
+        if change != MachineChange::default() {
+            call.audit.detail = format!("{change:?}");
+            cx.engine.change_machine(name, change).await?;
+        }
+        if machine::says(call.params, "CollectionAlias") {
+            cx.engine.place_machine(name, machine::collection(call.params)?.as_ref()).await?;
+        }
+        let intake = match call.params.boolean("Drained")? {
             Some(true) => Intake::Drained,
             Some(false) => Intake::Open,
             None => return Ok(()),
         };
         call.audit.detail = format!("{intake:?}");
-        cx.engine.set_intake(name(call.path), intake).await?;
+        cx.engine.set_intake(name.as_str(), intake).await?;
         Ok(())
     }
+}
+
+async fn find(cx: &Context, path: &ObjectPath) -> Result<KnownHost, CimError> {
+    let found = cx.engine.store().host(name(path)).await.map_err(fault)?;
+    found.ok_or_else(|| fault(EngineError::NotFound("host")))
 }
 
 fn name(path: &ObjectPath) -> &str {
     path.key("Name").and_then(Value::as_str).unwrap_or_default()
 }
 
-async fn instance(cx: &Context, class: &Class, host: &KnownHost) -> Result<Instance, CimError> {
+async fn instance(
+    cx: &Context,
+    class: &Class,
+    host: &KnownHost,
+    machine: Option<&Machine>,
+) -> Result<Instance, CimError> {
+    let placed = match machine {
+        Some(machine) => machine::placed(cx, &machine.name).await.map_err(fault)?,
+        None => None,
+    };
     let (store, lease, now) = (cx.engine.store(), &host.lease, cx.engine.now());
     let of_host = SessionFilter { host: Some(lease.host.clone()), ..SessionFilter::default() };
     let state = match (host.is_up(now), host.intake) {
@@ -72,6 +140,12 @@ async fn instance(cx: &Context, class: &Class, host: &KnownHost) -> Result<Insta
         .with("Kind", lease.kind.as_str())
         .with("State", state)
         .with("Drained", host.intake == Intake::Drained)
+        .with("Address", or_null(machine.map(|machine| machine.address.to_string())))
+        .with("CertificateSha256", or_null(machine.map(|machine| hex(&machine.certificate_sha256))))
+        .with("Logon", or_null(machine.map(|machine| logon_name(machine.logon))))
+        .with("SessionLimit", or_null(machine.map(|machine| machine.session_limit)))
+        .with("RelativeWeight", or_null(machine.map(|machine| machine.weight)))
+        .with("CollectionAlias", or_null(placed.map(|alias| alias.to_string())))
         .with("LeaseUntil", datetime(lease.until))
         .with("Sessions", store.count_sessions(&of_host).await.map_err(fault)?)
         .with("Desktops", store.count_desktops(&lease.host).await.map_err(fault)?)

@@ -7,7 +7,8 @@ use openrdms_broker::change::{Changes, Position, Span};
 use openrdms_broker::document::Stored;
 use openrdms_broker::ports::store::{AuditCursor, AuditEntry, NewSession};
 use openrdms_broker::ports::{
-    Assignments, DocumentRow, Documents, Page, SessionCursor, SessionFilter, Settings, Store, StoreError,
+    Assignments, DocumentRow, Documents, Page, Roomy, SessionCursor, SessionFilter, Settings, Store,
+    StoreError,
 };
 use openrdms_broker::{
     Account, AccountChange, Assignment, AuditRecord, Collection, CollectionAlias, CollectionChange, Compared,
@@ -83,6 +84,7 @@ passed_on! { Store:
     desktop(name: &DesktopName) -> Done<Option<Desktop>>;
     desktops(of: Option<&CollectionAlias>, after: Option<DesktopName>, limit: u32) -> Done<Page<Desktop, DesktopName>>;
     free_desktops(of: &CollectionAlias, host: &HostName, owner: Option<&UserName>, now: Timestamp, limit: u32) -> Done<Vec<Desktop>>;
+    roomy_machines(of: &CollectionAlias, owner: Option<&UserName>, now: Timestamp) -> Done<Vec<Roomy>>;
     insert_desktop(desktop: &Desktop) -> Done<()>;
     delete_desktop(name: &DesktopName) -> Done<()>;
     set_desktop_paused(name: &DesktopName, handle: &DesktopHandle, paused: bool) -> Done<()>;
@@ -94,6 +96,7 @@ passed_on! { Store:
     release_lease(host: &HostName, node: NodeId, now: Timestamp) -> Done<()>;
     hosts() -> Done<Vec<KnownHost>>;
     host(name: &str) -> Done<Option<KnownHost>>;
+    delete_host(name: &HostName) -> Done<()>;
     set_intake(name: &str, intake: Intake) -> Done<KnownHost>;
     turn_intake(name: &str, intake: Intake, now: Timestamp) -> Done<KnownHost>;
     nodes() -> Done<Vec<KnownNode>>;

@@ -62,12 +62,25 @@ pub struct Admission {
     pub endpoint: Endpoint,
     /// SHA-256 of the DER of the certificate it must show.
     pub certificate_sha256: [u8; 32],
-    /// User name to inject into the desktop leg. Never a password of the user's.
+    /// User name to inject into the desktop leg.
     pub desktop_user: String,
+    /// What goes with it.
+    pub logon: DesktopLogon,
     /// Orders to end the connection come through this.
     pub kill: KillSwitch,
     /// What happens on the connection is reported to this. Dropping it says: the connection is gone.
     pub attachment: Box<dyn Attachment>,
+}
+
+/// What a desktop is told beside the user's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DesktopLogon {
+    /// To log the user on. A local desktop checks no password, and must never see the user's.
+    Nothing,
+    /// Nothing, and to ask the user itself.
+    Ask,
+    /// The password that the user has proved to know.
+    Password,
 }
 
 /// Receives what happens on one connection. Dropping it means that both legs are closed.
@@ -104,6 +117,9 @@ pub enum ConnectionEnd {
     ClientGone,
     /// The desktop's RDP server closed.
     DesktopGone,
+    /// The same, and it has said before that the user has logged off, or was logged off. So it says; a desktop is not
+    /// to be believed about others.
+    LoggedOff,
     /// The desktop could not be reached, or did not show the pinned certificate, or broke the protocol.
     DesktopFailed,
 }

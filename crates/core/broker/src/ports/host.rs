@@ -1,7 +1,10 @@
 //! The Host port: a machine that runs desktops.
 
-use crate::{CollectionAlias, DesktopHandle, DesktopName, HostName, UserName};
+use crate::{
+    CollectionAlias, DesktopHandle, DesktopName, Endpoint, HostName, Machine, MachineLogon, UserName,
+};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a host could not do what it was asked.
@@ -80,6 +83,17 @@ pub enum LogonEnd {
     Vanished,
 }
 
+/// Desktops that run whether or not somebody is logged on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Where their RDP server is reached.
+    pub endpoint: Endpoint,
+    /// SHA-256 of the DER of the certificate that it must show.
+    pub certificate_sha256: [u8; 32],
+    /// What it is told of who connects.
+    pub logon: MachineLogon,
+}
+
 /// A machine that runs desktops. All calls are safe to repeat; dropping a future cancels the waiting,
 /// never half of the work.
 #[async_trait::async_trait]
@@ -92,6 +106,18 @@ pub trait Host: Send + Sync + 'static {
 
     /// The current boot of that machine.
     fn boot_id(&self) -> &str;
+
+    /// Whether the host can be vouched for now, which is asked each time before its lease is given anew. Nobody is asked
+    /// where this process runs on that very machine.
+    async fn answers(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    /// Says that its desktops run whether or not somebody is logged on. Such a desktop is never started and has no
+    /// handle, its system is somebody else's, and this host does not know when a logon has ended.
+    fn standing(&self) -> Option<Standing> {
+        None
+    }
 
     /// Names a desktop and makes its certificate; keeps what is there already.
     async fn prepare(&self, desktop: &DesktopName) -> Result<Prepared, HostError>;
@@ -145,4 +171,15 @@ pub trait Host: Send + Sync + 'static {
 
     /// Forgets a desktop that is not running. Kept homes stay.
     async fn remove(&self, desktop: &DesktopName) -> Result<(), HostError>;
+}
+
+/// Makes hosts of machines.
+#[async_trait::async_trait]
+pub trait Machines: Send + Sync + 'static {
+    /// The host that a machine is.
+    fn host(&self, machine: &Machine) -> Arc<dyn Host>;
+
+    /// Asks whoever answers at an address for its certificate: SHA-256 of its DER. It has proved to have the key, and it
+    /// can be relayed to.
+    async fn certificate_at(&self, address: &crate::Address) -> Result<[u8; 32], HostError>;
 }

@@ -11,8 +11,8 @@ pub use settings::Settings;
 use crate::change::{Changes, Position, Span};
 use crate::{
     Account, AccountChange, AuditRecord, Collection, CollectionAlias, CollectionChange, Desktop,
-    DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, NodeId, Session, SessionUid,
-    State, Timestamp, UserName, ids,
+    DesktopHandle, DesktopName, HostName, Intake, KnownHost, KnownNode, Lease, Machine, NodeId, Session,
+    SessionUid, State, Timestamp, UserName, ids,
 };
 use std::fmt;
 
@@ -45,6 +45,8 @@ pub enum Existing {
     AssignmentOfUser,
     /// A document with that key.
     Document,
+    /// A host of that name.
+    Host,
     /// Anything else.
     Row,
 }
@@ -85,6 +87,7 @@ impl fmt::Display for Existing {
             Self::AssignmentOfDesktop => "owner of this desktop",
             Self::AssignmentOfUser => "desktop of this user in the collection",
             Self::Document => "one of that name",
+            Self::Host => "host of that name",
             Self::Row => "row",
         })
     }
@@ -143,13 +146,26 @@ pub struct AuditEntry {
     pub record: AuditRecord,
 }
 
+/// A machine that takes another session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roomy {
+    /// Its desktop.
+    pub desktop: Desktop,
+    /// The machine.
+    pub machine: Machine,
+    /// How many live sessions it has.
+    pub sessions: u32,
+}
+
 /// A session that does not have its `SessionId` yet.
 #[derive(Clone, Debug)]
 pub struct NewSession {
     /// Its key.
     pub uid: SessionUid,
-    /// The desktop, already reserved by nobody: the unique index decides.
+    /// The desktop, already reserved by nobody: the store decides.
     pub desktop: DesktopName,
+    /// How many live sessions may be in it at once; `None`: it is one user's at a time, and a unique index decides.
+    pub places: Option<u32>,
     /// The host that runs the desktop.
     pub host: HostName,
     /// That host's boot.
@@ -171,7 +187,7 @@ pub struct NewSession {
 #[async_trait::async_trait]
 pub trait Store: Settings + Documents + Assignments + Send + Sync + 'static {
     /// Inserts a session, giving it the host's next `SessionId` and generation 1.
-    /// [`Existing::SessionOfUser`] or [`Existing::SessionInDesktop`] where a live one is.
+    /// [`Existing::SessionOfUser`] or [`Existing::SessionInDesktop`] where a live one is, or as many as there may be.
     async fn insert_session(&self, new: NewSession) -> Result<Session, StoreError>;
 
     /// Replaces a session's row if it still has generation `session.generation`; answers the row with
@@ -248,6 +264,15 @@ pub trait Store: Settings + Documents + Assignments + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Desktop>, StoreError>;
 
+    /// Machines of a collection that take another session, by name: those that are up `now` and open, have fewer live
+    /// sessions than their limit, and are assigned to `owner`, or to nobody where that is `None`.
+    async fn roomy_machines(
+        &self,
+        collection: &CollectionAlias,
+        owner: Option<&UserName>,
+        now: Timestamp,
+    ) -> Result<Vec<Roomy>, StoreError>;
+
     /// Desktops of a host with a handle and no session: what became of them is not known to any session.
     async fn orphans(&self, host: &HostName) -> Result<Vec<Desktop>, StoreError>;
 
@@ -295,6 +320,9 @@ pub trait Store: Settings + Documents + Assignments + Send + Sync + 'static {
 
     /// A host; the name compares without case.
     async fn host(&self, name: &str) -> Result<Option<KnownHost>, StoreError>;
+
+    /// Forgets a host. Its `SessionId`s go on where they were, should it come back.
+    async fn delete_host(&self, name: &HostName) -> Result<(), StoreError>;
 
     /// Opens or drains a host.
     async fn set_intake(&self, name: &str, intake: Intake) -> Result<KnownHost, StoreError>;

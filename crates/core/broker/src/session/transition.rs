@@ -198,9 +198,10 @@ fn logon_ended(state: &State, reason: &EndReason, now: Timestamp) -> (State, Vec
         | State::LoggingOff { .. }
         | State::Lost { .. } => {
             let told = match reason {
-                EndReason::LoggedOff | EndReason::Administrator | EndReason::Forgotten => {
-                    DetachReason::Logoff
-                }
+                EndReason::LoggedOff
+                | EndReason::Administrator
+                | EndReason::Forgotten
+                | EndReason::Presumed => DetachReason::Logoff,
                 EndReason::Limit(limit) => DetachReason::Limit(*limit),
                 EndReason::StartFailed(_) | EndReason::Failed(_) | EndReason::HostRestarted => {
                     DetachReason::DesktopClosed

@@ -81,7 +81,7 @@ async fn another_uid_of_the_machine_cannot_get_at_a_desktops_files() {
     }
     let bench = Bench::new(IDLE);
     let handle = bench.start("d1", "alice", 20_001).await;
-    let Endpoint::Unix { path: socket, uid } = &handle.endpoint;
+    let Endpoint::Unix { path: socket, uid } = &handle.endpoint else { panic!("{handle:?}") };
     assert_eq!((*uid, std::fs::metadata(socket).unwrap().uid()), (20_001, 20_001));
     let desk = bench.dir.path().join("desktops/d1");
     let home = bench.home("alice");

@@ -290,7 +290,7 @@ async fn xrdp_comes_back_when_it_dies() {
     let handle = bench.start("d1", "alice", 20_001).await;
     let first = find(&handle, "xrdp").expect("there is an xrdp");
     kill_process(first, Signal::KILL).unwrap();
-    let Endpoint::Unix { path, .. } = handle.endpoint.clone();
+    let Endpoint::Unix { path, .. } = handle.endpoint.clone() else { panic!("{handle:?}") };
     eventually("another xrdp accepts", || {
         find(&handle, "xrdp").is_some_and(|p| p != first)
             && std::os::unix::net::UnixStream::connect(&path).is_ok()

@@ -68,7 +68,7 @@ struct Client {
 
 impl Client {
     async fn connect(handle: &DesktopHandle, home: &Path) -> Self {
-        let Endpoint::Unix { path, .. } = &handle.endpoint;
+        let Endpoint::Unix { path, .. } = &handle.endpoint else { panic!("{handle:?}") };
         let mut screen = Command::new("Xvfb")
             .args(["-displayfd", "1", "-noreset", "-nolisten", "tcp"])
             .args(["-screen", "0", &format!("{}x{}x24", SIZE.0, SIZE.1)])
@@ -144,7 +144,7 @@ async fn the_rdp_server_shows_the_pinned_certificate() {
     let bench = Bench::new(IDLE);
     let pin = bench.host.prepare(&name("d1")).await.unwrap().certificate_sha256;
     let handle = bench.start("d1", "alice", 20_001).await;
-    let Endpoint::Unix { path, .. } = handle.endpoint;
+    let Endpoint::Unix { path, .. } = handle.endpoint else { panic!("no socket") };
     let mut stream = tokio::net::UnixStream::connect(path).await.unwrap();
     // X.224 Connection Request with RDP_NEG_REQ asking for TLS (MS-RDPBCGR 2.2.1.1), and its confirm.
     stream.write_all(&[3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0]).await.unwrap();

@@ -1,10 +1,10 @@
 //! Stand-ins for the broker and the accounts, and a relay on a port of its own.
 
 use openrdms_broker::{
-    ConnectionId, Cookie, Endpoint, SessionUid, UserName,
+    ConnectionId, Cookie, Endpoint, Password, SessionUid, UserName,
     ports::{
         Admission, AttachRequest, Attached, Attachment, Front, KillSwitch, Refusal, Told,
-        front::ConnectionEnd,
+        front::{ConnectionEnd, DesktopLogon},
     },
 };
 use openrdms_relay::{
@@ -41,6 +41,7 @@ pub(crate) enum Seen {
 pub(crate) struct Broker {
     pub(crate) desktop: Mutex<Result<(Endpoint, [u8; 32]), Refusal>>,
     pub(crate) activation: Mutex<Result<(), Refusal>>,
+    pub(crate) logon: Mutex<DesktopLogon>,
     seen: mpsc::Sender<Seen>,
 }
 
@@ -84,6 +85,7 @@ impl Front for Broker {
             endpoint,
             certificate_sha256,
             desktop_user: "desk".to_owned(),
+            logon: *self.logon.lock().unwrap(),
             kill,
             attachment: Box::new(probe),
         })
@@ -151,7 +153,8 @@ impl Credssp for TwoRounds {
             }
             (1, [0x30, 1, 1]) => Ok(CredsspStep::Reply(vec![0x30, 1, 0x81])),
             (2, [0x30, 1, 2]) => {
-                Ok(CredsspStep::Done { reply: None, user: UserName::new("TEST", "alice").unwrap() })
+                let password = Password::new("delegated".to_owned().into());
+                Ok(CredsspStep::Done { reply: None, user: UserName::new("TEST", "alice").unwrap(), password })
             }
             other => panic!("unexpected {other:?}"),
         }
@@ -183,8 +186,12 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (sender, seen) = mpsc::channel(256);
-        let broker =
-            Arc::new(Broker { desktop: Mutex::new(desktop), activation: Mutex::new(Ok(())), seen: sender });
+        let broker = Arc::new(Broker {
+            desktop: Mutex::new(desktop),
+            activation: Mutex::new(Ok(())),
+            logon: Mutex::new(DesktopLogon::Nothing),
+            seen: sender,
+        });
         let identity = SharedIdentity::new(Certificate::new("relay.test").identity());
         let shutdown = CancellationToken::new();
         let relay = Relay::new(config, identity, broker.clone(), Arc::new(Accounts));

@@ -6,8 +6,11 @@ use crate::{
     made::{self, ClientTls, Desktop, DesktopTls, frame, log_on, log_on_with, rest},
 };
 use openrdms_broker::{
-    Arrival, CookieProof, Limit, Route,
-    ports::{Refusal, Told, front::ConnectionEnd},
+    Address, Arrival, CookieProof, Endpoint, Limit, Route,
+    ports::{
+        Refusal, Told,
+        front::{ConnectionEnd, DesktopLogon},
+    },
     session::DetachReason,
 };
 use openrdms_rdp::{
@@ -491,6 +494,67 @@ async fn a_desktop_that_breaks_the_protocol_or_leaves_is_reported() {
     relay.attached().await;
     relay.activated().await;
     assert_eq!(relay.closed().await, ConnectionEnd::DesktopGone);
+}
+
+#[tokio::test]
+async fn a_desktop_that_says_that_its_user_is_logged_off_is_taken_at_its_word() {
+    let desktop = Desktop::new();
+    let mut relay = relay(&desktop).await;
+    let (mut client, mut far) = active(&mut relay, &desktop, &Client::default()).await;
+    let mut said = set_error_info(SHARE, ErrorInfo::TakenOver);
+    let code = said.len() - 4;
+    said[code] = 0x0c;
+    far.write_all(&[said.clone(), disconnect_ultimatum()].concat()).await.unwrap();
+    far.shutdown().await.unwrap();
+    assert_eq!(rest(&mut client).await, [said, disconnect_ultimatum()].concat());
+    drop(client);
+    relay.attached().await;
+    relay.activated().await;
+    assert_eq!(relay.closed().await, ConnectionEnd::LoggedOff);
+}
+
+#[tokio::test]
+async fn a_machine_is_reached_over_the_network_and_told_what_it_is_trusted_with() {
+    let desktop = Desktop::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let machine = Endpoint::Tcp(Address::parse(&listener.local_addr().unwrap().to_string()).unwrap());
+    // what comes over the network goes to the desktop's socket
+    let Endpoint::Unix { path, .. } = desktop.endpoint() else { panic!("it has a socket") };
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = tokio::net::UnixStream::connect(&path).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    for (logon, password) in
+        [(DesktopLogon::Nothing, "none"), (DesktopLogon::Ask, ""), (DesktopLogon::Password, "secret")]
+    {
+        let mut relay = Running::start(RelayConfig::default(), Ok((machine.clone(), desktop.sha256))).await;
+        *relay.broker.logon.lock().unwrap() = logon;
+        let client = fixture::Client::default();
+        let (client, (mut far, _, accepted)) =
+            tokio::join!(log_on(&relay, &client, "alice", "secret"), desktop.serve());
+        relay.attached().await;
+        assert_eq!(accepted.info.user, "desk");
+        assert_eq!(accepted.info.password.as_str(), password, "{logon:?}");
+        drop(client);
+        assert!(rest(&mut far).await.is_empty());
+        assert_eq!(relay.closed().await, ConnectionEnd::ClientGone);
+    }
+    // whoever else answers there is told nothing of the user's
+    let mut relay = Running::start(RelayConfig::default(), Ok((machine, [0; 32]))).await;
+    *relay.broker.logon.lock().unwrap() = DesktopLogon::Password;
+    let client = fixture::Client::default();
+    let served = async {
+        let mut plain = desktop.silent().await;
+        frame(&mut plain).await;
+        plain.write_all(&ConnectionConfirm::encode(Protocols::SSL)).await.unwrap();
+        assert!(desktop.tls(plain).await.is_err(), "the pin is looked at within the handshake");
+    };
+    let (client, ()) = tokio::join!(log_on(&relay, &client, "alice", "secret"), served);
+    relay.attached().await;
+    drop(client);
+    assert_eq!(relay.closed().await, ConnectionEnd::DesktopFailed);
 }
 
 #[tokio::test]

@@ -103,6 +103,7 @@ fn new_session(number: i64) -> NewSession {
     NewSession {
         uid: SessionUid(Uuid::from_u128(u128::try_from(number).unwrap())),
         desktop: DesktopName::new(&format!("pool-{number}")).unwrap(),
+        places: None,
         host: HostName::new("Host").unwrap(),
         boot_id: "boot".to_owned(),
         collection: CollectionAlias::new("Pool").unwrap(),

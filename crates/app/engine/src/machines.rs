@@ -1,0 +1,320 @@
+//! Machines: hosts whose system is somebody else's. They are named by administrators, asked every two seconds whether they
+//! answer with the certificate that is pinned, and have this node's word for as long as they do.
+//!
+//! ```text
+//! look    every two seconds at each: answers ▶ its lease is given anew, and what was lost with it comes back
+//!         does not ▶ the lease runs out, and with it the machine gets no new sessions and those it has are Lost
+//! ```
+//!
+//! What is kept in memory is what the store says of them, and whose word they have; both are looked at again each time.
+//! Must never say that a logon on a machine has ended because nobody is connected to it: nobody here knows.
+
+mod change;
+
+pub use change::{MachineChange, NewMachine};
+
+use crate::{Engine, EngineError, now};
+use futures_util::StreamExt as _;
+use openrdms_broker::document::Stored;
+use openrdms_broker::ports::{Host, HostError, Machines, Roomy, SessionFilter, Standing};
+use openrdms_broker::session::DetachReason;
+use openrdms_broker::session::transition::Event;
+use openrdms_broker::{
+    Address, CollectionAlias, HostName, Intake, Machine, MachineStart, Session, State, Timestamp, UserName,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// How many machines are asked at once.
+const ASKED_AT_ONCE: usize = 256;
+const PAGE: u32 = 500;
+
+/// The machines that this node knows, by name in lower case.
+pub(crate) struct Known {
+    port: Option<Arc<dyn Machines>>,
+    machines: RwLock<HashMap<String, Entry>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    machine: Machine,
+    host: Arc<dyn Host>,
+    word: Word,
+}
+
+/// What this node's word for a machine was the last time that it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// It was not asked yet.
+    Unknown,
+    /// It answers, and this node vouches for it.
+    Given,
+    /// It does not answer.
+    Silent,
+    /// Another node vouches for it.
+    Others,
+}
+
+impl Known {
+    pub(crate) fn new(port: Option<Arc<dyn Machines>>) -> Self {
+        Self { port, machines: RwLock::default() }
+    }
+
+    fn port(&self) -> Result<&Arc<dyn Machines>, HostError> {
+        self.port.as_ref().ok_or(HostError::NotSupported("have machines"))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut HashMap<String, Entry>) -> T) -> T {
+        f(&mut self.machines.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn find(&self, name: &HostName) -> Option<Entry> {
+        let machines = self.machines.read().unwrap_or_else(PoisonError::into_inner);
+        machines.get(&key(name)).cloned()
+    }
+
+    fn all(&self) -> Vec<Entry> {
+        self.machines.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.machines.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Writes down how it went; answers how it was before, where the machine is still known.
+    fn note(&self, name: &HostName, word: Word) -> Option<Word> {
+        self.with(|machines| {
+            machines.get_mut(&key(name)).map(|entry| std::mem::replace(&mut entry.word, word))
+        })
+    }
+}
+
+fn key(name: &HostName) -> String {
+    name.as_str().to_ascii_lowercase()
+}
+
+impl Engine {
+    /// The host of that name, if this node serves it: its own, or a machine that no other node vouches for.
+    pub(crate) fn host_of(&self, name: &HostName) -> Option<Arc<dyn Host>> {
+        if name.is(self.inner.host.name()) {
+            return Some(Arc::clone(&self.inner.host));
+        }
+        let entry = self.inner.machines.find(name)?;
+        (entry.word != Word::Others).then_some(entry.host)
+    }
+
+    /// Where the desktop of that host stands, if it is a machine of this node's.
+    pub(crate) fn standing(&self, name: &HostName) -> Option<Standing> {
+        self.host_of(name)?.standing()
+    }
+
+    /// Whether this node knows any machine.
+    pub(crate) fn knows_machines(&self) -> bool {
+        !self.inner.machines.is_empty()
+    }
+
+    /// Takes over what the store says of machines.
+    pub(crate) async fn read_machines(&self) -> Result<(), EngineError> {
+        let Ok(port) = self.inner.machines.port() else { return Ok(()) };
+        let (mut read, mut after) = (HashMap::new(), None);
+        loop {
+            let page = self.inner.store.documents::<Machine>("", after, PAGE).await?;
+            read.extend(page.rows.into_iter().map(|Stored { document, .. }| (key(&document.name), document)));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        self.inner.machines.with(|machines| {
+            machines.retain(|name, _| read.contains_key(name));
+            for (name, machine) in read {
+                match machines.get_mut(&name) {
+                    Some(entry) if entry.machine == machine => {}
+                    Some(entry) => {
+                        entry.host = port.host(&machine);
+                        entry.machine = machine;
+                    }
+                    None => {
+                        let host = port.host(&machine);
+                        machines.insert(name, Entry { machine, host, word: Word::Unknown });
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Asks every machine once; those that answer have this node's word then.
+    ///
+    /// # Errors
+    /// When the store cannot be read. What becomes of a single machine is logged.
+    pub(crate) async fn look_at_machines(&self) -> Result<(), EngineError> {
+        self.read_machines().await?;
+        let asked = self.inner.machines.all().into_iter().map(|entry| self.look_at_machine(entry));
+        futures_util::stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).collect::<()>().await;
+        Ok(())
+    }
+
+    async fn look_at_machine(&self, Entry { machine, host, .. }: Entry) {
+        let name = &machine.name;
+        let answer = host.answers().await;
+        let word = match &answer {
+            Err(_) => Word::Silent,
+            Ok(()) => match self.vouch_for(&*host, self.inner.config.machine_lease).await {
+                Ok(()) => Word::Given,
+                Err(EngineError::OtherNode(_)) => Word::Others,
+                Err(error) => {
+                    tracing::debug!(machine = %name, %error, "a machine's lease is not renewed");
+                    return;
+                }
+            },
+        };
+        match (self.inner.machines.note(name, word), word) {
+            // taken out of the deployment while we asked
+            (None, _) => {
+                if let Err(error) = self.inner.store.delete_host(name).await {
+                    tracing::debug!(machine = %name, %error, "a removed machine has no host to forget");
+                }
+                return;
+            }
+            (Some(before), Word::Given) if before != word => {
+                tracing::info!(machine = %name, address = %machine.address, "a machine answers");
+            }
+            (Some(before), Word::Silent) if before != word => {
+                let error = answer.err().map(|error| error.to_string());
+                tracing::warn!(machine = %name, error, "a machine does not answer: it gets no sessions");
+            }
+            (Some(_), Word::Given | Word::Silent | Word::Others | Word::Unknown) => {}
+        }
+        if word == Word::Given
+            && let Err(error) = self.machine_is_up(&machine).await
+        {
+            tracing::debug!(machine = %name, %error, "a machine's sessions are looked at again");
+        }
+    }
+
+    /// What was lost with the machine's word comes back, and nobody has to start it any more.
+    async fn machine_is_up(&self, machine: &Machine) -> Result<(), EngineError> {
+        for session in self.inner.store.lost_sessions(&machine.name).await? {
+            self.came_back(&session).await?;
+        }
+        if machine.start != MachineStart::NotAsked {
+            self.change_stored(&machine.name, |machine| machine.start = MachineStart::NotAsked).await?;
+        }
+        Ok(())
+    }
+
+    /// After a restart: clients of before are gone, what they were logged on to stands. Machines that another node
+    /// vouches for are its own to look after.
+    pub(crate) async fn recover_machines(&self) -> Result<usize, EngineError> {
+        self.look_at_machines().await?;
+        let (mut adopted, node) = (0, self.inner.config.node);
+        for Entry { machine, .. } in self.inner.machines.all() {
+            let host = self.inner.store.host(machine.name.as_str()).await?;
+            if host.is_some_and(|host| host.is_up(now()) && host.lease.node != node) {
+                continue;
+            }
+            let filter = SessionFilter { host: Some(machine.name), ..SessionFilter::default() };
+            let mut after = None;
+            loop {
+                let page = self.inner.store.sessions(&filter, after, PAGE).await?;
+                for session in &page.rows {
+                    self.drive(session.uid, &Event::NodeRestarted).await?;
+                }
+                adopted += page.rows.len();
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(adopted)
+    }
+
+    /// Machines of a collection on which a session of the user's may begin, and that this node serves: the least laden
+    /// for its weight first.
+    pub(crate) async fn machines_for(
+        &self,
+        collection: &CollectionAlias,
+        owner: Option<&UserName>,
+    ) -> Result<Vec<Roomy>, EngineError> {
+        if !self.knows_machines() {
+            return Ok(Vec::new());
+        }
+        let mut roomy = self.inner.store.roomy_machines(collection, owner, now()).await?;
+        roomy.retain(|roomy| self.host_of(&roomy.desktop.host).is_some());
+        roomy.sort_by(|a, b| {
+            let load = |of: &Roomy, other: &Roomy| u64::from(of.sessions) * u64::from(other.machine.weight);
+            load(a, b).cmp(&load(b, a))
+        });
+        Ok(roomy)
+    }
+
+    /// A user got no place in a collection: one of its silent machines that is not drained is wanted. Answers whether the
+    /// collection has any machine at all.
+    pub(crate) async fn want_a_machine(&self, collection: &CollectionAlias) -> Result<bool, EngineError> {
+        let store = &self.inner.store;
+        let (mut any, mut after) = (false, None);
+        loop {
+            let page = store.desktops(Some(collection), after, PAGE).await?;
+            for desktop in &page.rows {
+                let Some(entry) = self.inner.machines.find(&desktop.host) else { continue };
+                any = true;
+                let host = store.host(desktop.host.as_str()).await?;
+                let could_be_up = host.is_none_or(|host| !host.is_up(now()) && host.intake == Intake::Open);
+                if could_be_up && entry.machine.start == MachineStart::NotAsked {
+                    self.change_stored(&desktop.host, |machine| machine.start = MachineStart::Wanted).await?;
+                    return Ok(true);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(any);
+            }
+        }
+    }
+
+    /// At most so many machines that somebody should start; none is named twice before it has answered.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn machines_to_start(&self, most: usize) -> Result<Vec<HostName>, EngineError> {
+        self.read_machines().await?;
+        let mut wanted: Vec<_> = self.inner.machines.all();
+        wanted.retain(|entry| entry.machine.start == MachineStart::Wanted);
+        wanted.sort_by(|a, b| a.machine.name.cmp(&b.machine.name));
+        let mut told = Vec::new();
+        for Entry { machine, .. } in wanted {
+            if told.len() >= most {
+                break;
+            }
+            let mut ours = false;
+            let changed = self.change_stored(&machine.name, |machine| {
+                ours = machine.start == MachineStart::Wanted;
+                if ours {
+                    machine.start = MachineStart::Told;
+                }
+            });
+            match changed.await {
+                Ok(_) if ours => told.push(machine.name),
+                Ok(_) | Err(EngineError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(told)
+    }
+
+    /// When a session is presumed to have ended that its machine has closed, if nobody comes back to it.
+    pub(crate) fn presumed_over(&self, session: &Session) -> Option<Timestamp> {
+        let State::Disconnected { since, reason: DetachReason::DesktopClosed, attach: None } = session.state
+        else {
+            return None;
+        };
+        let kept = i64::try_from(self.inner.config.closed_kept.as_millis()).unwrap_or(i64::MAX);
+        Some(Timestamp(since.0.saturating_add(kept)))
+    }
+
+    async fn certificate_at(&self, address: &Address) -> Result<[u8; 32], EngineError> {
+        Ok(self.inner.machines.port()?.certificate_at(address).await?)
+    }
+}
