@@ -7,8 +7,7 @@ use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_met
 use openrdms_broker::Collection;
 use openrdms_broker::document::{Stored, Template};
 use openrdms_broker::ports::StoreError;
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Params, Value, WmiCode};
-use openrdms_engine::EngineError;
+use openrdms_cim::{CimError, Class, Instance, Listing, Params, Value, WmiCode};
 
 /// How long a text may be, in characters, and how many adapters there may be.
 const LONGEST: usize = 1024;

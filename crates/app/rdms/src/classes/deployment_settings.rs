@@ -8,9 +8,9 @@
 
 use super::settings::{self, other_type};
 use crate::error::MethodError;
-use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
+use crate::provider::{Call, Context, Provider, admin_only};
 use openrdms_broker::{HostName, Setting, SettingOwner, SettingValue};
-use openrdms_cim::{CimError, Instance, Listing, Value, WmiCode};
+use openrdms_cim::{CimError, Value, WmiCode};
 use openrdms_engine::EngineError;
 
 pub(crate) struct DeploymentSettings;

@@ -6,8 +6,7 @@
 
 use super::deployment_settings::{CLIENT_ACCESS_NAME, answer, set_text, text_of};
 use crate::error::MethodError;
-use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
-use openrdms_cim::{CimError, Instance, Listing};
+use crate::provider::{Call, Context, Provider, admin_only, no_method};
 
 pub(crate) struct Environment;
 

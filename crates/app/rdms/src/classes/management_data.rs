@@ -5,14 +5,14 @@
 //! of a collection.
 
 use crate::error::MethodError;
-use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_method};
+use crate::provider::{Call, Context, Provider, admin_only, no_method};
 use openrdms_broker::document::{
     Document, FileTypeAssociation, Icon, Publication, PublishedApplication, PublishedCollection, Stored,
     joined,
 };
 use openrdms_broker::ports::StoreError;
 use openrdms_broker::{Collection, CollectionAlias};
-use openrdms_cim::{CimError, Instance, Listing, WmiCode};
+use openrdms_cim::WmiCode;
 use std::collections::HashSet;
 
 pub(crate) struct ManagementData;

@@ -12,7 +12,7 @@ use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
 use openrdms_broker::{
     Collection, CollectionAlias, CollectionChange, CollectionKind, SettingOwner, SettingValue,
 };
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Params, Value, WmiCode};
+use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Params, WmiCode};
 use openrdms_engine::EngineError;
 
 pub(crate) struct RdshCollection;
