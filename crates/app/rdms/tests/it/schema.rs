@@ -224,7 +224,7 @@ fn where_the_documentation_contradicts_itself_the_schema_says_what_was_chosen() 
 }
 
 #[tokio::test]
-async fn what_is_stated_and_not_served_says_so_whatever_is_asked() {
+async fn what_has_no_instances_of_its_own_says_so_whatever_is_asked() {
     let world = World::new().await;
     let rdms = rdms(&world.engine);
     let mut unserved = 0;
