@@ -101,6 +101,11 @@ impl Rdms {
             .ok_or_else(|| stated::unserved(&self.repository, class))
     }
 
+    /// For a change: of a class that has no provider there is nothing to make, change or remove.
+    fn changer(&self, class: &Class, what: &str) -> Result<&dyn Provider, CimError> {
+        self.provider(class).map_err(|_| not_capable(&class.name, what))
+    }
+
     fn class(&self, path: &ObjectPath) -> Result<&Class, CimError> {
         self.repository.class(&canonical_namespace(&path.namespace), &path.class)
     }
@@ -221,7 +226,7 @@ impl CimService for Rdms {
         let (path, class) = (class, self.class(class)?);
         changes::known(class, &properties)?;
         let mut call = change(who, path, "Create", &properties);
-        let made = self.provider(class)?.create(&self.context, &mut call).await;
+        let made = self.changer(class, "made")?.create(&self.context, &mut call).await;
         self.audit(&call, class, &made).await;
         made.map_err(|failed| failed.error)
     }
@@ -233,7 +238,7 @@ impl CimService for Rdms {
         properties: Params,
     ) -> Result<Instance, CimError> {
         let class = self.class(path)?;
-        let provider = self.provider(class)?;
+        let provider = self.changer(class, "changed")?;
         if !class.properties.iter().any(changes::is_writable) {
             return Err(not_capable(&class.name, "changed"));
         }
@@ -261,7 +266,7 @@ impl CimService for Rdms {
         let class = self.class(path)?;
         let nothing = Params::default();
         let mut call = change(who, path, "Delete", &nothing);
-        let deleted = self.provider(class)?.delete(&self.context, &mut call).await;
+        let deleted = self.changer(class, "removed")?.delete(&self.context, &mut call).await;
         self.audit(&call, class, &deleted).await;
         deleted.map_err(|failed| failed.error)
     }

@@ -1,6 +1,6 @@
 //! Classes that have declarations and no provider: abstract ones, whose instances are those of the classes that derive
-//! from them, and those of events, which only subscribers get. Every operation on them that nothing else answers is
-//! `WBEM_E_NOT_SUPPORTED`.
+//! from them, and those of events, which only subscribers get. To read them is `WBEM_E_NOT_SUPPORTED` where nothing else
+//! answers, and to change them `WBEM_E_PROVIDER_NOT_CAPABLE`.
 
 use openrdms_cim::{CimError, Class, Repository, WmiCode};
 

@@ -235,6 +235,10 @@ async fn a_desktop_is_a_machine_without_an_image() {
     let world = World::new().await;
     let rdms = rdms(&world.engine);
     assert_eq!(names(&rdms, &format!("SELECT * FROM {VM}"), "VmName").await, ["pool-001", "pool-002"]);
+    let base = "SELECT * FROM CIM_LogicalElement WHERE Name LIKE '%1'";
+    assert_eq!(names(&rdms, base, "VmName").await, ["pool-001"], "a base lists what derives from it");
+    let made = rdms.create(&admin(), &of("CIM_LogicalElement"), none()).await;
+    assert_eq!(code(made), WmiCode::WBEM_E_PROVIDER_NOT_CAPABLE);
     let path = of(VM).with_key("VmName", "POOL-001");
     let desktop = rdms.get(&admin(), &path).await.unwrap();
     assert_eq!((desktop.get("Name"), desktop.get("Status")), (&"pool-001".into(), &"OK".into()));

@@ -37,7 +37,7 @@ impl Runner<'_> {
         let mut said = Vec::new();
         for answer in answers {
             let answer = answer.map_or_else(|error| code(error.code), |()| "0".to_owned());
-            if !["ACCESS_DENIED", "PROVIDER_NOT_CAPABLE", "NOT_SUPPORTED"].contains(&answer.as_str()) {
+            if !["ACCESS_DENIED", "PROVIDER_NOT_CAPABLE"].contains(&answer.as_str()) {
                 return Err(format!("{answer} to somebody who may not"));
             }
             said.push(answer);
