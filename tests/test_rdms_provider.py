@@ -138,8 +138,39 @@ def test_what_an_older_broker_told_is_told_too(server, admin):
     [host] = Class(admin, "Win32_SessionDirectoryServer", "root/cimv2").list()
     assert (farm["NumberOfServers"], host["ClusterName"]) == ("1", farm["ClusterName"])
     assert Class(admin, "Win32_SessionDirectorySession", "root/cimv2").list() == []
-    farms = Class(admin, "Win32_SessionBrokerFarm", "root/cimv2/terminalservices")
-    assert refused(farms.list) == NOT_SUPPORTED, "stated, and not served"
+
+
+def test_terminal_services_are_the_same_collections_and_hosts_once_more(server, admin):
+    namespace = "root/cimv2/terminalservices"
+    pool = server.json("collection", "list")[0]["Alias"]
+    farms = Class(admin, "Win32_SessionBrokerFarm", namespace).list()
+    assert {"PluginName": "VMResource", "FarmName": pool} in farms
+    targets = Class(admin, "Win32_SessionBrokerTarget", namespace)
+    first = targets.list()[0]
+    assert targets.get({"PluginName": "VMResource", "Guid": first["TargetName"]}) == first
+
+    settings, keys = Class(admin, "Win32_TSSessionSetting", namespace), {"TerminalName": pool}
+    before = settings.get(keys)["IdleSessionLimit"]
+    for limit in ["60000", before]:
+        set_limit = settings.call("TimeLimit", keys, SessionLimitType="IdleSessionLimit", ValueLimit=limit)
+        assert set_limit["ReturnValue"] == 0
+        assert settings.get(keys)["IdleSessionLimit"] == limit
+    vms = Class(admin, "Win32_TSVm", namespace)
+    assert vms.call("Export", {"VmName": first["TargetName"]}, ExportFolderPath="/x")["ReturnValue"] == NOT_SUPPORTED
+
+    host = Class(admin, "Win32_TSVirtualDesktopServerSettings", namespace)
+    [only] = host.list()
+    assert host.get({}) == only, "a single instance has no name"
+
+
+def test_namespaces_are_found_from_the_root_on(admin):
+    found, todo = set(), ["root"]
+    while todo:
+        namespace = todo.pop()
+        below = Class(admin, "__NAMESPACE", namespace).list()
+        todo += [f"{namespace}/{one['Name']}" for one in below]
+        found.add(namespace)
+    assert found >= {"root/cimv2/rdms", "root/cimv2/terminalservices", "root/openrdms"}
 
 
 def test_a_user_is_told_nothing_of_the_deployment(server):

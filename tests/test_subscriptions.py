@@ -100,6 +100,19 @@ def test_our_own_class_says_why_a_session_has_ended(server, desk):
     assert event.target["UserName"] == "alice" and event.target["Uid"]
 
 
+def test_what_happens_to_a_desktop_is_told_by_events_about_no_instance(server, desk):
+    state_changed, idle = "32", "64"
+    with subscriber(server, resource=ALL_CLASSES, namespace="root/cimv2/terminalservices") as watcher:
+        watcher.subscribe("SELECT * FROM Win32_SessionBrokerTargetEvent WHERE FarmName = 'pool'")
+        comes_and_goes(server, desk)
+        events = watcher.until(lambda told: any(event.values["ChangeType"] == idle for event in told))
+    assert {event.kind for event in events} == {"Win32_SessionBrokerTargetEvent"}
+    # it starts, runs, and is being ended
+    assert [event.values["ChangeType"] for event in events] == [state_changed] * 3 + [idle]
+    assert len({event.values["TargetName"] for event in events}) == 1
+    assert {event.values["PluginName"] for event in events} == {"VMResource"}
+
+
 def test_none_of_a_hundred_changes_is_missing(server, desk):
     """Every modification begins where the one before it ended, with pulls of every size in between."""
     client = desk.freerdp("bob", size=(640, 480))

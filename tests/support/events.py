@@ -35,16 +35,17 @@ class Fault(Exception):
 
 
 class Event:
-    """One event: its class, and the instances in it as dicts."""
+    """One event: its class, and the instances in it as dicts; None where it is about no instance."""
 
     def __init__(self, node: ET.Element):
         self.kind = _local(node)
         self.values = {_local(child): _value(child) for child in node}
-        self.target = self.values["TargetInstance"]
+        self.target = self.values.get("TargetInstance")
         self.previous = self.values.get("PreviousInstance")
 
     def __repr__(self):
-        return f"{self.kind}({self.target.get('UserName')} {self.target.get('ConnectState')})"
+        told = self.target or self.values
+        return f"{self.kind}({told.get('UserName')} {told.get('ConnectState')})"
 
 
 def _local(node: ET.Element) -> str:

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The most desktops that one collection may hold.
 pub(crate) const MAX_SIZE: u32 = 1000;
 /// How many desktops are prepared at once.
-const PREPARED_AT_ONCE: usize = 4;
+pub const PREPARED_AT_ONCE: usize = 4;
 
 /// The longest name that is shown, in characters: it is in every list, whose length is limited.
 const LONGEST_NAME: usize = 256;

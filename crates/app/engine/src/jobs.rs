@@ -25,7 +25,7 @@ use uuid::Uuid;
 pub use patch::Told;
 
 /// How many steps of a job are done at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = crate::collections::PREPARED_AT_ONCE;
 /// How many jobs may be open, and how many are kept for their reports and how long.
 const MAX_OPEN: usize = 50;
 const KEPT: usize = 50;

@@ -31,6 +31,7 @@ mod power;
 mod recover;
 
 pub use actions::Expected;
+pub use collections::PREPARED_AT_ONCE;
 pub use error::EngineError;
 pub use jobs::{JobFilter, Told};
 pub use limits::Warned;

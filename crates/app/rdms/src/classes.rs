@@ -13,20 +13,26 @@ mod jobs;
 mod joined_node;
 mod machine;
 mod management_data;
+mod namespace;
 mod node;
 mod published;
 mod published_application;
 mod rdsh_collection;
 mod rdsh_server;
 pub(crate) mod session;
+pub(crate) mod session_broker;
 mod session_directory;
 mod setting;
 mod settings;
+mod ts_session_setting;
+mod ts_vm;
 mod user;
 mod virtual_desktop;
 mod virtual_desktop_collection;
+mod virtual_desktop_server;
 pub(crate) mod virtual_desktop_session;
 
+use crate::dispatch::SCHEMAS;
 use crate::error::MethodError;
 use crate::provider::{Call, Provider, no_method};
 use openrdms_broker::{Intake, Timestamp};
@@ -34,7 +40,7 @@ use openrdms_cim::Value;
 
 /// Every provider there is.
 pub(crate) fn all() -> Vec<Box<dyn Provider>> {
-    vec![
+    let mut all: Vec<Box<dyn Provider>> = vec![
         Box::new(virtual_desktop_session::VirtualDesktopSession),
         Box::new(virtual_desktop_collection::VirtualDesktopCollection),
         Box::new(collection_properties::CollectionProperties),
@@ -51,6 +57,12 @@ pub(crate) fn all() -> Vec<Box<dyn Provider>> {
         Box::new(session_directory::DirectorySession),
         Box::new(session_directory::DirectoryServer),
         Box::new(session_directory::DirectoryCluster),
+        Box::new(session_broker::Farm),
+        Box::new(session_broker::Target),
+        Box::new(virtual_desktop_server::Server),
+        Box::new(virtual_desktop_server::Settings),
+        Box::new(ts_session_setting::SessionSetting),
+        Box::new(ts_vm::Vm),
         Box::new(session::OpenRdmsSession),
         Box::new(collection::OpenRdmsCollection),
         Box::new(desktop::OpenRdmsDesktop),
@@ -59,7 +71,11 @@ pub(crate) fn all() -> Vec<Box<dyn Provider>> {
         Box::new(setting::OpenRdmsSetting),
         Box::new(audit::OpenRdmsAudit),
         Box::new(user::OpenRdmsUser),
-    ]
+    ];
+    for (namespace, _) in SCHEMAS {
+        all.push(Box::new(namespace::Namespace(namespace)));
+    }
+    all
 }
 
 /// A point in time as CIM carries it: in microseconds, UTC.

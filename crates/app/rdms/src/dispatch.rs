@@ -16,15 +16,16 @@ use openrdms_cim::{
 };
 use openrdms_engine::{Engine, Expected};
 
-/// Microsoft's classes, and ours.
-const SCHEMAS: [(&str, &str); 4] = [
+/// The namespaces with Microsoft's classes and ours. The one above them all has none of its own.
+pub(crate) const SCHEMAS: [(&str, &str); 5] = [
+    ("root", ""),
     ("root/cimv2", include_str!("../../../../schema/CimV2.mof")),
     ("root/cimv2/terminalservices", include_str!("../../../../schema/TerminalServices.mof")),
     ("root/cimv2/rdms", include_str!("../../../../schema/RDManagement.mof")),
     ("root/openrdms", include_str!("../../../../schema/OpenRDMS.mof")),
 ];
 
-/// What every namespace has besides: the classes of events.
+/// What every namespace has besides: the namespaces below it, and the classes of events.
 const SYSTEM: &str = include_str!("../../../../schema/System.mof");
 
 /// In Microsoft's classes most failures are return values; ours answer every failure as a fault, which
@@ -84,7 +85,8 @@ impl Rdms {
         }
         let rdms = Self { context: Context { engine, passwords, deployment, uids }, repository, providers };
         for (namespace, _) in SCHEMAS {
-            for class in rdms.repository.classes(namespace).filter(|class| stated::is_to_be_served(class)) {
+            let all = rdms.repository.classes(namespace);
+            for class in all.filter(|class| stated::is_to_be_served(&rdms.repository, class)) {
                 rdms.provider(class).map_err(|_| SchemaError::Unserved(class.name.clone()))?;
             }
         }
@@ -96,7 +98,12 @@ impl Rdms {
             .iter()
             .find(|p| p.serves() == (class.namespace.as_str(), class.name.as_str()))
             .map(|p| &**p)
-            .ok_or_else(|| stated::unserved(class))
+            .ok_or_else(|| stated::unserved(&self.repository, class))
+    }
+
+    /// For a change: of a class that has no provider there is nothing to make, change or remove.
+    fn changer(&self, class: &Class, what: &str) -> Result<&dyn Provider, CimError> {
+        self.provider(class).map_err(|_| not_capable(&class.name, what))
     }
 
     fn class(&self, path: &ObjectPath) -> Result<&Class, CimError> {
@@ -219,7 +226,7 @@ impl CimService for Rdms {
         let (path, class) = (class, self.class(class)?);
         changes::known(class, &properties)?;
         let mut call = change(who, path, "Create", &properties);
-        let made = self.provider(class)?.create(&self.context, &mut call).await;
+        let made = self.changer(class, "made")?.create(&self.context, &mut call).await;
         self.audit(&call, class, &made).await;
         made.map_err(|failed| failed.error)
     }
@@ -231,7 +238,7 @@ impl CimService for Rdms {
         properties: Params,
     ) -> Result<Instance, CimError> {
         let class = self.class(path)?;
-        let provider = self.provider(class)?;
+        let provider = self.changer(class, "changed")?;
         if !class.properties.iter().any(changes::is_writable) {
             return Err(not_capable(&class.name, "changed"));
         }
@@ -259,7 +266,7 @@ impl CimService for Rdms {
         let class = self.class(path)?;
         let nothing = Params::default();
         let mut call = change(who, path, "Delete", &nothing);
-        let deleted = self.provider(class)?.delete(&self.context, &mut call).await;
+        let deleted = self.changer(class, "removed")?.delete(&self.context, &mut call).await;
         self.audit(&call, class, &deleted).await;
         deleted.map_err(|failed| failed.error)
     }

@@ -1,9 +1,10 @@
 //! What happens to sessions, told as WMI tells it: `__InstanceCreationEvent`, `__InstanceModificationEvent` and
-//! `__InstanceDeletionEvent`, made of the store's log of changes when they are read. Nothing is kept here.
+//! `__InstanceDeletionEvent`, and what that means for desktops as `Win32_SessionBrokerTargetEvent`; made of the store's log
+//! of changes when they are read. Nothing is kept here.
 //!
 //! Authority is what the account has now, not when the subscription was made: it is looked up for every read.
 
-use crate::classes::{session, virtual_desktop_session};
+use crate::classes::{session, session_broker, virtual_desktop_session};
 use crate::error::fault;
 use crate::provider::Context;
 use openrdms_broker::change::{Change, ChangeKind, Position};
@@ -23,7 +24,15 @@ struct Watched {
     reason: Option<&'static str>,
 }
 
-/// One a namespace: then a change is one event at most.
+/// What changes of sessions are told as in a namespace. It is one thing in each: then a change is one event at most.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// What happens to instances of a class that are sessions.
+    Instances(&'static Watched, &'a Class),
+    /// What happens to desktops: events of this class.
+    Desktops(&'a Class),
+}
+
 const WATCHED: [Watched; 2] = [
     Watched {
         namespace: "root/cimv2/rdms",
@@ -71,8 +80,7 @@ pub(crate) async fn changes(
     after: u64,
     limits: Limits,
 ) -> Result<Told, CimError> {
-    let watched = check(repository, what)?;
-    let class = repository.class(watched.namespace, watched.class)?;
+    let source = check(repository, what)?;
     let user = whose(cx, who).await?;
     let mut limit = u32::try_from(limits.max_elements).unwrap_or(PAGE).clamp(1, PAGE);
     let mut at = Position(after);
@@ -83,7 +91,7 @@ pub(crate) async fn changes(
         }
         let mut events = Vec::new();
         for change in &log.rows {
-            let Some(event) = event(repository, watched, class, change)? else { continue };
+            let Some(event) = source.event(repository, change)? else { continue };
             if !wanted(repository, what, &event)? {
                 continue;
             }
@@ -103,7 +111,7 @@ pub(crate) async fn changes(
 }
 
 /// Refuses what would never, or not as asked, tell of anything.
-fn check(repository: &Repository, what: &Watch) -> Result<&'static Watched, CimError> {
+fn check<'a>(repository: &'a Repository, what: &Watch) -> Result<Source<'a>, CimError> {
     let invalid = |text: String| CimError::new(WmiCode::WBEM_E_INVALID_QUERY, text);
     let unsupported = |text: String| CimError::new(WmiCode::WBEM_E_NOT_SUPPORTED, text);
     let query = &what.query;
@@ -127,6 +135,13 @@ fn check(repository: &Repository, what: &Watch) -> Result<&'static Watched, CimE
             ));
         }
     }
+    if what.namespace == session_broker::NAMESPACE {
+        let told = repository.class(&what.namespace, session_broker::EVENT)?;
+        if repository.is_a(told, &query.from) {
+            return Ok(Source::Desktops(told));
+        }
+        return Err(unsupported(format!("all that is told in {} is {}", what.namespace, told.name)));
+    }
     let watched = WATCHED
         .iter()
         .find(|w| w.namespace == what.namespace)
@@ -135,7 +150,7 @@ fn check(repository: &Repository, what: &Watch) -> Result<&'static Watched, CimE
     if let Some(other) = query.condition.as_ref().and_then(|c| other_class(c, repository, class)) {
         return Err(unsupported(format!("{other} does not tell of changes: {} does", class.name)));
     }
-    Ok(watched)
+    Ok(Source::Instances(watched, class))
 }
 
 /// A class that every event has to be about, and that `class` is not.
@@ -170,8 +185,18 @@ async fn whose(cx: &Context, who: &Principal) -> Result<Option<UserName>, CimErr
     }
 }
 
+impl Source<'_> {
+    fn event(self, repository: &Repository, change: &Change) -> Result<Option<Instance>, CimError> {
+        match self {
+            Self::Instances(watched, class) => of_instance(repository, watched, class, change),
+            Self::Desktops(class) => Ok(session_broker::event(class, change)
+                .map(|event| event.with("TIME_CREATED", filetime(change.at)))),
+        }
+    }
+}
+
 /// The event that a change is to whoever lists that class.
-fn event(
+fn of_instance(
     repository: &Repository,
     watched: &Watched,
     class: &Class,

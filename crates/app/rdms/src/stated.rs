@@ -1,49 +1,46 @@
-//! Classes that the schema states and no provider serves yet. Clients can read their declarations; every operation
-//! on them is answered `WBEM_E_NOT_SUPPORTED`. The list shrinks as providers come, and goes with the last.
+//! Classes that have declarations and no provider: abstract ones, whose instances are those of the classes that derive
+//! from them, and those of events, which only subscribers get. To read them is `WBEM_E_NOT_SUPPORTED` where nothing else
+//! answers, and to change them `WBEM_E_PROVIDER_NOT_CAPABLE`.
 
-use openrdms_cim::{CimError, Class, WmiCode};
+use openrdms_cim::{CimError, Class, Repository, WmiCode};
 
-/// By namespace and name.
-pub(crate) const UNSERVED: &[(&str, &str)] = &[
-    ("root/cimv2/terminalservices", "Win32_SessionBrokerFarm"),
-    ("root/cimv2/terminalservices", "Win32_SessionBrokerTarget"),
-    ("root/cimv2/terminalservices", "Win32_SessionBrokerTargetEvent"),
-    ("root/cimv2/terminalservices", "Win32_SessionDirectoryVirtualDesktopServer"),
-    ("root/cimv2/terminalservices", "Win32_TSSessionSetting"),
-    ("root/cimv2/terminalservices", "Win32_TSVirtualDesktopServerSettings"),
-    ("root/cimv2/terminalservices", "Win32_TSVm"),
-];
-
-/// Whether it has to have a provider: system classes and abstract ones have no instances of their own.
-pub(crate) fn is_to_be_served(class: &Class) -> bool {
-    let own = !class.name.starts_with("__") && !class.is_abstract();
-    own && !UNSERVED.contains(&(class.namespace.as_str(), class.name.as_str()))
+/// Whether it has to have a provider.
+pub(crate) fn is_to_be_served(repository: &Repository, class: &Class) -> bool {
+    !class.is_abstract() && !repository.is_a(class, EVENT)
 }
 
-/// What is said of a class that has no provider, these and the classes of events.
-pub(crate) fn unserved(class: &Class) -> CimError {
-    let message = format!("{} is stated in the schema only: nothing here serves it", class.name);
-    CimError::new(WmiCode::WBEM_E_NOT_SUPPORTED, message)
+/// What is said of a class that has no provider.
+pub(crate) fn unserved(repository: &Repository, class: &Class) -> CimError {
+    let why = if repository.is_a(class, EVENT) {
+        "is a class of events: only subscribers get them"
+    } else {
+        "is stated in the schema only: nothing here is of this class itself"
+    };
+    CimError::new(WmiCode::WBEM_E_NOT_SUPPORTED, format!("{} {why}", class.name))
 }
+
+/// What all classes of events derive from.
+const EVENT: &str = "__Event";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_class_has_either_a_provider_or_a_place_in_the_list() {
+    fn every_class_has_either_a_provider_or_a_reason_for_none() {
         let repository = crate::repository().unwrap();
         let served: Vec<_> = crate::classes::all().iter().map(|provider| provider.serves()).collect();
-        for both in UNSERVED {
-            assert!(!served.contains(both), "{both:?} has a provider by now: take it off the list");
-            let class = repository.class(both.0, both.1).unwrap();
-            assert_eq!((class.namespace.as_str(), class.name.as_str()), *both);
+        for class in repository.namespaces().flat_map(|namespace| repository.classes(namespace)) {
+            let name = (class.namespace.as_str(), class.name.as_str());
+            assert_eq!(served.contains(&name), is_to_be_served(&repository, class), "{name:?}");
         }
-        for namespace in repository.namespaces() {
-            for class in repository.classes(namespace).filter(|class| is_to_be_served(class)) {
-                let name = (class.namespace.as_str(), class.name.as_str());
-                assert!(served.contains(&name), "{name:?} is in neither");
-            }
+        for (namespace, name) in served {
+            let class = repository.class(namespace, name).unwrap();
+            assert_eq!(
+                (class.namespace.as_str(), class.name.as_str()),
+                (namespace, name),
+                "as it is declared"
+            );
         }
     }
 }

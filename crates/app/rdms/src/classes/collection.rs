@@ -106,7 +106,12 @@ pub(crate) fn alias(path: &ObjectPath) -> &str {
 
 /// The collection of a path.
 pub(crate) async fn find(cx: &Context, path: &ObjectPath) -> Result<Collection, CimError> {
-    let found = cx.engine.store().collection(alias(path)).await.map_err(fault)?;
+    named(cx, alias(path)).await
+}
+
+/// The collection of that alias.
+pub(crate) async fn named(cx: &Context, alias: &str) -> Result<Collection, CimError> {
+    let found = cx.engine.store().collection(alias).await.map_err(fault)?;
     found.ok_or_else(|| fault(EngineError::NotFound("collection")))
 }
 

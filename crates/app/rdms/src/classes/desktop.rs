@@ -59,8 +59,12 @@ impl Provider for OpenRdmsDesktop {
 
 /// The desktop of these keys, whose class has the name as its key.
 pub(crate) async fn find(cx: &Context, path: &ObjectPath) -> Result<Desktop, CimError> {
+    named(cx, path.key("Name").and_then(Value::as_str).unwrap_or_default()).await
+}
+
+/// The desktop of that name.
+pub(crate) async fn named(cx: &Context, name: &str) -> Result<Desktop, CimError> {
     let not_found = || fault(EngineError::NotFound("desktop"));
-    let name = path.key("Name").and_then(Value::as_str).unwrap_or_default();
     let name = DesktopName::new(name).map_err(|_| not_found())?;
     cx.engine.store().desktop(&name).await.map_err(fault)?.ok_or_else(not_found)
 }

@@ -36,6 +36,7 @@ impl Provider for DesktopAssignment {
             "AddDesktopAssignment" => add(cx, call).await.map(|_| ()),
             "RemoveDesktopAssignment" => {
                 let keys = call.params;
+                keys.required_string("CollectionAlias")?;
                 named(call, keys)?;
                 let found = find(cx, keys).await.map_err(|error| MethodError { error, fault: false })?;
                 Ok(cx.engine.unassign(&found.desktop, Some(&found.user)).await?)

@@ -23,7 +23,7 @@ const BROKER: u32 = 1;
 const SESSIONS: u32 = 2;
 const DESKTOPS: u32 = 4;
 /// The kind of hosts whose sessions share a system.
-const MACHINES: &str = "machines";
+pub(super) const MACHINES: &str = "machines";
 /// Longest version of an operating system.
 const LONGEST_VERSION: usize = 64;
 /// How many names that were joined are read at once, and how many there may be.

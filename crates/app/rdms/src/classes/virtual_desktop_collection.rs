@@ -133,24 +133,36 @@ fn milliseconds(seconds: u32) -> i32 {
 }
 
 fn limits_change(name: &str, value: i32) -> Result<LimitsChange, MethodError> {
-    let invalid = |rule| MethodError::said(WmiCode::WBEM_E_INVALID_PARAMETER, format!("{name} {rule}"));
-    if name == "BrokenConnectionAction" {
-        let action = match value {
-            0 => LimitAction::Disconnect,
-            1 => LimitAction::Logoff,
-            _ => return Err(invalid("is 0 (disconnect) or 1 (log off)")),
-        };
-        return Ok(LimitsChange { action: Some(action), ..LimitsChange::default() });
-    }
-    let milliseconds =
-        u32::try_from(value).map_err(|_| invalid("is a number of milliseconds, 0 for never"))?;
+    let (value, rule) = (u32::try_from(value).ok(), |rule| format!("{name} {rule}"));
+    let (change, rule) = match name {
+        "BrokenConnectionAction" => (value.and_then(action), rule("is 0 (disconnect) or 1 (log off)")),
+        _ => (value.and_then(|v| limit(name, v)), rule("is a number of milliseconds, 0 for never")),
+    };
+    change.ok_or_else(|| MethodError::said(WmiCode::WBEM_E_INVALID_PARAMETER, rule))
+}
+
+/// What the idle and the active limit do from now on, as scripts say it.
+pub(super) fn action(value: u32) -> Option<LimitsChange> {
+    let action = match value {
+        0 => LimitAction::Disconnect,
+        1 => LimitAction::Logoff,
+        _ => return None,
+    };
+    Some(LimitsChange { action: Some(action), ..LimitsChange::default() })
+}
+
+/// The limit of that name from now on; `None` where there is none of that name.
+pub(super) fn limit(name: &str, milliseconds: u32) -> Option<LimitsChange> {
     // never shorter than asked for, and never 0 where something was
     let seconds = Some(milliseconds.div_ceil(1000));
-    Ok(match name {
-        "IdleSessionLimit" => LimitsChange { idle: seconds, ..LimitsChange::default() },
-        "ActiveSessionLimit" => LimitsChange { active: seconds, ..LimitsChange::default() },
-        _ => LimitsChange { disconnected: seconds, ..LimitsChange::default() },
-    })
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    if is("IdleSessionLimit") {
+        return Some(LimitsChange { idle: seconds, ..LimitsChange::default() });
+    }
+    if is("ActiveSessionLimit") {
+        return Some(LimitsChange { active: seconds, ..LimitsChange::default() });
+    }
+    is("DisconnectedSessionLimit").then(|| LimitsChange { disconnected: seconds, ..LimitsChange::default() })
 }
 
 /// What the properties ask for.

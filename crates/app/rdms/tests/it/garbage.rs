@@ -49,7 +49,7 @@ async fn paths(rdms: &Rdms, class: &Class, method: &Method) -> Vec<ObjectPath> {
     known.into_iter().chain([unknown]).collect()
 }
 
-fn of_another_type(parameter: &Parameter) -> Value {
+pub(crate) fn of_another_type(parameter: &Parameter) -> Value {
     match (parameter.array, parameter.ty) {
         (true, _) => Value::Boolean(true),
         (false, Type::Boolean) => Value::from("perhaps"),

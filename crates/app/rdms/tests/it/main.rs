@@ -16,6 +16,8 @@ mod session_directory;
 #[path = "../../../engine/tests/support/mod.rs"]
 #[expect(dead_code, reason = "shared with the engine's tests, which use all of it")]
 mod support;
+mod table;
+mod terminal_services;
 mod virtual_desktops;
 
 use openrdms_broker::{Credentials, UserName};

@@ -97,7 +97,7 @@ async fn what_providers_give_is_what_the_schema_declares() {
         let own = |class: &&openrdms_cim::Class| !class.name.starts_with("__") && !class.is_abstract();
         for class in rdms.repository().classes(namespace).filter(own) {
             let instances = match list(&rdms, &admin(), namespace, &class.name).await {
-                // stated, and not served yet
+                // events have no list
                 Err(error) if error.code == WmiCode::WBEM_E_NOT_SUPPORTED => continue,
                 listed => listed.unwrap(),
             };

@@ -8,7 +8,7 @@
 use super::problem::Problem;
 use super::query::Pairs;
 use super::route;
-use super::write::ShownValue;
+use super::write::{Fields, Shown, ShownValue};
 use crate::http::Reply;
 use crate::shares::{Share, Shares};
 use crate::{Config, Shared};
@@ -250,6 +250,11 @@ fn told_of(repository: &Repository, happened: &Happened) -> String {
         _ => serde_json::Value::Null,
     };
     let is = |base: &str| is_a(repository, event, base);
+    if !is("__InstanceOperationEvent") {
+        // it is about no instance: the event is all there is
+        let data = json!({ "event": Shown::new(repository, event, &Fields::All) });
+        return format!("id: {}\nevent: happened\ndata: {data}\n\n", happened.position);
+    }
     let (kind, before, after) = if is("__InstanceCreationEvent") {
         ("created", serde_json::Value::Null, object("TargetInstance"))
     } else if is("__InstanceDeletionEvent") {
@@ -276,4 +281,21 @@ pub(super) fn reply(events: Events) -> Reply {
         reply.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is neither made, changed nor removed: nothing would be said of it.
+    #[test]
+    fn an_event_about_no_instance_is_told_whole() {
+        let mut repository = Repository::default();
+        let text = "class __Event { }; class Rang : __Event { string Place; };";
+        repository.load("root/a", text).unwrap();
+        let event = Instance::of(repository.class("root/a", "Rang").unwrap()).with("Place", "door");
+        let told = told_of(&repository, &Happened { position: 7, event });
+        let data = r#"{"event":{"@type":"Rang","Place":"door"}}"#;
+        assert_eq!(told, format!("id: 7\nevent: happened\ndata: {data}\n\n"));
+    }
 }
