@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::HostCommand;
+use super::list;
 use super::output::{Column, Output};
 use super::remote::{OURS, Remote};
 use openrdms_cim::{ObjectPath, Params};
@@ -22,8 +23,9 @@ const COLUMNS: &[Column] = &[
 
 pub(super) async fn run(command: &HostCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     let (name, method, result) = match command {
-        HostCommand::List => {
-            return output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await;
+        HostCommand::List(watching) => {
+            let look = async || Ok(remote.list(CLASS, Vec::new()));
+            return list::run(output, COLUMNS, remote.class(CLASS), *watching, look).await;
         }
         HostCommand::Drain { name } => (name, "Drain", "drained"),
         HostCommand::Undrain { name } => (name, "Undrain", "open"),
@@ -32,7 +34,7 @@ pub(super) async fn run(command: &HostCommand, remote: &Remote, output: &Output)
     remote.invoke(&path, method, Params::default(), &[]).await?;
     let sentence = match command {
         HostCommand::Drain { .. } => format!("host {name} takes no new sessions; those it has stay"),
-        HostCommand::Undrain { .. } | HostCommand::List => format!("host {name} takes new sessions"),
+        HostCommand::Undrain { .. } | HostCommand::List(_) => format!("host {name} takes new sessions"),
     };
     output.done(&sentence, &[("Name", json!(name)), ("Result", json!(result))])
 }
