@@ -1,6 +1,9 @@
-"""`session watch` and `cim watch`: the list, then every change, whatever happens to the service."""
+"""`session watch`, `cim watch` and `list --watch`: the list, then every change, whatever happens to the service."""
 
+import csv
+import io
 import json
+import re
 import signal
 
 import pytest
@@ -10,10 +13,10 @@ from support.process import Process
 
 
 class Watcher(Process):
-    """The command line, watching, with what it printed as JSON lines."""
+    """The command line, watching, with what it printed, as JSON lines where nothing else is said."""
 
-    def __init__(self, server, logs, *words: str):
-        command = [openrdms(), "-o", "json", *words]
+    def __init__(self, server, logs, *words: str, form: str = "json"):
+        command = [openrdms(), "-o", form, *words]
         super().__init__("openrdms watch", command, logs / "watch.log", server.environment)
 
     def told(self) -> list[dict]:
@@ -26,6 +29,9 @@ class Watcher(Process):
     def wait_change(self, change: str, user: str, state: str) -> dict:
         fits = {"Change": change, "UserName": user, "State": state}
         return self.wait_for(f"{change} {user} {state}", lambda t: fits.items() <= t.items())
+
+    def changes_of(self, key: str, value: str) -> list[str]:
+        return [t["Change"] for t in self.told() if t[key] == value]
 
     def interrupt(self) -> int:
         self.signal(signal.SIGINT)
@@ -52,11 +58,12 @@ def test_a_watch_lists_and_then_tells_every_change_in_order(server, desk, tmp_pa
         assert watcher.interrupt() == 0
 
 
-def test_filters_of_a_watch_hold_for_the_list_and_the_changes(server, desk, tmp_path):
+@pytest.mark.parametrize("words", [("watch",), ("list", "--watch")])
+def test_filters_of_a_watch_hold_for_the_list_and_the_changes(server, desk, tmp_path, words):
     for user in ("alice", "bob"):
         desk.freerdp(user).desktop()
         server.wait_state(user, "Active")
-    with Watcher(server, tmp_path, "session", "watch", "--user", "alice", "--state", "disconnected") as watcher:
+    with Watcher(server, tmp_path, "session", *words, "--user", "alice", "--state", "disconnected") as watcher:
         server.cli("session", "disconnect", "--user", "bob", "--force")
         server.cli("session", "disconnect", "--user", "alice", "--force")
         watcher.wait_change("Modified", "alice", "Disconnected")
@@ -103,3 +110,95 @@ def test_any_query_of_events_is_watched(server, desk, tmp_path):
 def test_a_query_that_cannot_be_watched_is_refused_at_once(server):
     said = server.run("cim", "watch", "SELECT * FROM OpenRDMS_Session")
     assert said.returncode != 0 and said.stderr.strip()
+
+
+def test_a_list_is_told_on_by_key_with_what_was_before(server, tmp_path):
+    with Watcher(server, tmp_path, "collection", "list", "--watch", "--every", "1") as watcher:
+        watcher.wait_for("the list", lambda t: (t["Change"], t["Alias"]) == ("Listed", "pool"))
+        server.cli("collection", "create", "lab", "--size", "1")
+        watcher.wait_for("its beginning", lambda t: (t["Change"], t["Alias"]) == ("Created", "lab"))
+        server.cli("collection", "limits", "lab", "--idle-limit", "30m")
+        changed = watcher.wait_for("its change", lambda t: t["Change"] == "Modified")
+        assert (changed["Alias"], changed["IdleLimitSeconds"]) == ("lab", 1800)
+        assert changed["Previous"] == {"IdleLimitSeconds": 0}
+        server.cli("collection", "delete", "lab", "--force")
+        gone = watcher.wait_for("its end", lambda t: t["Change"] == "Deleted")
+        assert (gone["Alias"], gone["IdleLimitSeconds"], gone["Previous"]) == ("lab", 1800, None)
+        assert watcher.changes_of("Alias", "lab") == ["Created", "Modified", "Deleted"]
+        assert watcher.changes_of("Alias", "pool") == ["Listed"]
+        assert watcher.interrupt() == 0
+
+
+def test_a_lease_that_is_renewed_is_no_change_of_a_host(server, tmp_path):
+    lease = server.json("host", "list")[0]["LeaseUntil"]
+    with Watcher(server, tmp_path, "host", "list", "--watch", "--every", "1") as watcher:
+        host = watcher.wait_for("the list", lambda t: t["Change"] == "Listed")["Name"]
+        wait.until("the lease is renewed", lambda: server.json("host", "list")[0]["LeaseUntil"] != lease)
+        for words, state in (("drain", "Drained"), ("undrain", "Up")):
+            server.cli("host", words, host)
+            watcher.wait_for(state, lambda t, s=state: (t["Change"], t["State"]) == ("Modified", s))
+        assert watcher.changes_of("Name", host) == ["Listed", "Modified", "Modified"]
+        assert [t["Previous"] for t in watcher.told()] == [
+            None,
+            {"State": "Up", "Drained": False},
+            {"State": "Drained", "Drained": True},
+        ]
+        assert watcher.interrupt() == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_watched_list_outlives_the_service(server, tmp_path, end):
+    server.cli("setting", "set", "Before", "1")
+    with Watcher(server, tmp_path, "setting", "list", "--watch", "--every", "1") as watcher:
+        watcher.wait_for("a setting", lambda t: t["Name"] == "Before")
+        server.process.signal(end)
+        server.process.wait_end(20)
+        wait.until("the watch says that it waits", lambda: "waiting for it" in watcher.log)
+        server.start()
+        server.cli("setting", "set", "After", "1")
+        watcher.wait_for("what came later", lambda t: (t["Change"], t["Name"]) == ("Created", "After"))
+        server.cli("setting", "unset", "Before")
+        watcher.wait_for("what went", lambda t: (t["Change"], t["Name"]) == ("Deleted", "Before"))
+        # nothing had gone, or come anew, because nobody answered
+        assert watcher.changes_of("Name", "Before") == ["Listed", "Deleted"]
+        assert watcher.log.count("the service is back") == 1
+        assert watcher.interrupt() == 0
+    server.cli("setting", "unset", "After")
+
+
+def test_a_watched_list_as_people_and_spreadsheets_read_it(server, tmp_path):
+    (tmp_path / "csv").mkdir()
+    table = Watcher(server, tmp_path, "user", "list", "--watch", "--every", "1", form="table")
+    commas = Watcher(server, tmp_path / "csv", "user", "list", "--watch", "--every", "1", form="csv")
+    with table, commas:
+        for watcher in (table, commas):
+            wait.until("the list", lambda w=watcher: "alice" in w.log)
+        server.add_user("dora")
+        for watcher in (table, commas):
+            wait.until("a new account", lambda w=watcher: "dora" in w.log)
+        server.cli("user", "delete", "dora", "--force")
+        for watcher in (table, commas):
+            wait.until("its end", lambda w=watcher: w.log.count("dora") == 2)
+            assert watcher.interrupt() == 0
+    heading, *rows = table.log.splitlines()
+    assert heading.split() == ["TIME", "CHANGE", "USER", "DOMAIN", "ROLE", "UID", "NLA", "DIFFERENCE"]
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  (Listed|Created|Deleted) +\w", row) for row in rows)
+    assert [row.split()[1] for row in rows if "dora" in row] == ["Created", "Deleted"]
+    rows = list(csv.DictReader(io.StringIO(commas.log)))
+    assert [row["Change"] for row in rows if row["UserName"] == "dora"] == ["Created", "Deleted"]
+    assert {row["Change"] for row in rows if row["UserName"] != "dora"} == {"Listed"}
+
+
+@pytest.mark.parametrize("of", ["app", "assignment", "desktop", "job", "node"])
+def test_a_list_with_nothing_new_says_nothing(server, tmp_path, of):
+    with Watcher(server, tmp_path, of, "list", "--watch", form="table") as watcher:
+        wait.until("the heading", lambda: watcher.log.startswith("TIME"))
+        assert watcher.interrupt() == 0
+    heading, *rows = watcher.log.splitlines()
+    assert heading.split()[:2] == ["TIME", "CHANGE"]
+    assert len(rows) == len(server.json(of, "list")) and all("  Listed " in row for row in rows)
+
+
+def test_a_list_that_cannot_be_had_is_not_waited_for(server):
+    said = server.run("--socket", "/nowhere/openrdms.sock", "host", "list", "--watch")
+    assert said.returncode == 5 and "is not reached" in said.stderr

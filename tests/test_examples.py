@@ -153,7 +153,7 @@ def examples() -> list[tuple[str, str]]:
 def test_every_example_of_the_help_does_what_it_says(server, desk, person):
     ran = 0
     for command, line in examples():
-        if command in ELSEWHERE:
+        if command in ELSEWHERE or " --watch" in line:
             continue
         if command.startswith(("session", "cim")):
             number = ensure_active(server, desk, "alice")

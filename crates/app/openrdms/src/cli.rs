@@ -13,6 +13,7 @@ mod desktop;
 mod failure;
 mod host;
 mod job;
+mod list;
 pub(crate) mod manual;
 mod node;
 mod output;

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::{App, AppCommand};
+use super::list;
 use super::output::{Column, Output, confirm};
 use super::remote::{KNOWN, Remote};
 use openrdms_cim::{ObjectPath, Params};
@@ -30,10 +31,10 @@ fn path(app: &App) -> ObjectPath {
 
 pub(super) async fn run(command: &AppCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     let (app, said, result) = match command {
-        AppCommand::List { collection } => {
-            let equals = collection.iter().map(|alias| ("PoolName", alias.as_str())).collect();
-            let rows = remote.list_in(KNOWN, CLASS, equals);
-            return output.list(COLUMNS, remote.known(KNOWN, CLASS), rows).await;
+        AppCommand::List { collection, watching } => {
+            let equals = collection.iter().map(|alias| ("PoolName", alias.as_str()));
+            let look = async || Ok(remote.list_in(KNOWN, CLASS, equals.clone().collect()));
+            return list::run(output, COLUMNS, remote.known(KNOWN, CLASS), *watching, look).await;
         }
         AppCommand::Show { app } => {
             return output.show(&remote.get(&path(app)).await?, remote.known(KNOWN, CLASS));

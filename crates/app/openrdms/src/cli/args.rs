@@ -4,6 +4,7 @@ pub(crate) mod cim;
 pub(crate) mod context;
 pub(crate) mod deployment;
 pub(crate) mod global;
+pub(crate) mod list;
 pub(crate) mod session;
 pub(crate) mod time;
 
@@ -13,6 +14,7 @@ pub(crate) use deployment::{
     App, AppCommand, AssignmentCommand, ImportArgs, JobCommand, Owner, SettingCommand, SettingType,
 };
 pub(crate) use global::{Format, Global};
+pub(crate) use list::Watching;
 pub(crate) use session::{Act, Fixed, Narrow, SessionCommand, Target};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -154,7 +156,7 @@ pub(crate) enum CollectionCommand {
         force: bool,
     },
     /// List collections
-    List,
+    List(Watching),
     /// Show one collection
     Show {
         /// Its alias
@@ -225,6 +227,8 @@ pub(crate) enum DesktopCommand {
         /// Only those of this host
         #[arg(long, value_name = "NAME")]
         host: Option<String>,
+        #[command(flatten)]
+        watching: Watching,
     },
     /// Let a paused desktop run on, or start one for its owner
     Start {
@@ -261,7 +265,7 @@ pub(crate) enum DesktopCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum HostCommand {
     /// List hosts
-    List,
+    List(Watching),
     /// Add a machine that speaks RDP already; it has to answer, and its certificate is pinned
     Add {
         /// What it is called
@@ -325,7 +329,7 @@ pub(crate) struct MachineArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
     /// List nodes
-    List,
+    List(Watching),
     /// Begin no new sessions for clients of a node; those that are there stay, and their users can come back
     Drain {
         /// Its key, as `node list` shows it
@@ -351,7 +355,7 @@ pub(crate) enum UserCommand {
         password: PasswordSource,
     },
     /// List local accounts
-    List,
+    List(Watching),
     /// Set a password
     Passwd {
         /// Whose

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::AssignmentCommand;
+use super::list;
 use super::output::{Column, Output};
 use super::remote::{KNOWN, Remote};
 
@@ -19,13 +20,14 @@ pub(super) async fn run(
     remote: &Remote,
     output: &Output,
 ) -> Result<(), Failure> {
-    let AssignmentCommand::List { collection, user } = command;
+    let AssignmentCommand::List { collection, user, watching } = command;
     let user = user.as_deref();
     let (domain, name) = match user.and_then(|user| user.split_once('\\')) {
         Some((domain, name)) => (Some(domain), Some(name)),
         None => (None, user),
     };
     let equals = [("CollectionAlias", collection.as_deref()), ("UserDomain", domain), ("UserName", name)];
-    let equals = equals.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    output.list(COLUMNS, remote.known(KNOWN, CLASS), remote.list_in(KNOWN, CLASS, equals)).await
+    let equals = equals.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let look = async || Ok(remote.list_in(KNOWN, CLASS, equals.clone().collect()));
+    list::run(output, COLUMNS, remote.known(KNOWN, CLASS), *watching, look).await
 }

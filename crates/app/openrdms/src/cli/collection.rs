@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::{CollectionCommand, KindArg, LimitActionArg, LimitArgs};
+use super::list;
 use super::output::{Column, Output, confirm, duration, text};
 use super::remote::{OURS, Remote};
 use openrdms_cim::{Instance, ObjectPath, Params, Value};
@@ -80,8 +81,9 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let class = ObjectPath::class(OURS, CLASS);
     match command {
-        CollectionCommand::List => {
-            output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await
+        CollectionCommand::List(watching) => {
+            let look = async || Ok(remote.list(CLASS, Vec::new()));
+            list::run(output, COLUMNS, remote.class(CLASS), *watching, look).await
         }
         CollectionCommand::Show { alias } => {
             let path = class.with_key("Alias", alias.as_str());

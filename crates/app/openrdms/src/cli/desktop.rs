@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::DesktopCommand;
+use super::list;
 use super::output::{Column, Output, confirm};
 use super::remote::{OURS, Remote};
 use openrdms_cim::{ObjectPath, Params};
@@ -22,11 +23,11 @@ const COLUMNS: &[Column] = &[
 pub(super) async fn run(command: &DesktopCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     let none = Params::default;
     let (name, method, params, result) = match command {
-        DesktopCommand::List { collection, host } => {
+        DesktopCommand::List { collection, host, watching } => {
             let equals = [("CollectionAlias", collection), ("HostName", host)];
-            let equals =
-                equals.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-            return output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, equals)).await;
+            let equals = equals.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+            let look = async || Ok(remote.list(CLASS, equals.clone().collect()));
+            return list::run(output, COLUMNS, remote.class(CLASS), *watching, look).await;
         }
         DesktopCommand::Start { name } => (name, "Start", none(), "on"),
         DesktopCommand::Pause { name } => (name, "Pause", none(), "paused"),

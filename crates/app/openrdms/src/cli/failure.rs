@@ -1,6 +1,6 @@
 //! Why a command did not do it: a text that says what to do next, and an exit code.
 
-use openrdms_cim::{CimError, Kind};
+use openrdms_cim::{CimError, Kind, WmiCode};
 
 /// Every exit code, and what it says. Help, manual pages and README have it from here.
 pub(crate) const EXITS: [(u8, &str); 9] = [
@@ -52,6 +52,11 @@ impl Failure {
         Self { exit: 8, message: message.into() }
     }
 
+    /// Whether waiting may help: the service was not reached, or did not answer in time.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self.exit, 5 | 7)
+    }
+
     /// No failure, but the end: whoever read what was printed has seen enough.
     pub(crate) fn enough() -> Self {
         Self { exit: 0, message: String::new() }
@@ -61,6 +66,8 @@ impl Failure {
 impl From<CimError> for Failure {
     fn from(error: CimError) -> Self {
         let exit = match error.kind {
+            // a list of which the rest was asked for: the service that knew it has ended meanwhile
+            Kind::Invalid if error.code == WmiCode::WBEM_E_INVALID_CONTEXT => 5,
             Kind::Invalid | Kind::NotSupported | Kind::Bug => 1,
             Kind::NotFound => 3,
             Kind::Denied => 4,
@@ -81,7 +88,6 @@ impl From<std::io::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openrdms_cim::WmiCode;
 
     #[test]
     fn exit_codes_are_those_of_the_help() {
@@ -91,5 +97,6 @@ mod tests {
         assert_eq!(exit(WmiCode::WBEM_E_INVALID_OPERATION), 6);
         assert_eq!(exit(WmiCode::WBEM_E_TIMED_OUT), 7);
         assert_eq!(exit(WmiCode::WBEM_E_INVALID_PARAMETER), 1);
+        assert_eq!(exit(WmiCode::WBEM_E_INVALID_CONTEXT), 5);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::{HostCommand, MachineArgs};
+use super::list;
 use super::output::{Column, Output, confirm};
 use super::remote::{OURS, Remote};
 use openrdms_cim::{ObjectPath, Params, Value};
@@ -29,8 +30,9 @@ pub(super) async fn run(command: &HostCommand, remote: &Remote, output: &Output)
     let class = ObjectPath::class(OURS, CLASS);
     let path = |name: &str| class.clone().with_key("Name", name);
     let (name, said, result) = match command {
-        HostCommand::List => {
-            return output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await;
+        HostCommand::List(watching) => {
+            let look = async || Ok(remote.list(CLASS, Vec::new()));
+            return list::run(output, COLUMNS, remote.class(CLASS), *watching, look).await;
         }
         HostCommand::Add { name, machine } => {
             remote.create(&class, &properties(machine).with("Name", name.as_str())).await?;

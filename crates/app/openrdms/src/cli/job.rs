@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::{JobCommand, time::When};
+use super::list;
 use super::output::{Column, Output, confirm};
 use super::remote::{KNOWN, Remote};
 use openrdms_cim::{CimError, Instance, ObjectPath, Params, Value, WmiCode};
@@ -20,21 +21,9 @@ pub(super) async fn run(command: &JobCommand, remote: &Remote, output: &Output) 
     let class = ObjectPath::class(KNOWN, CLASS);
     let named = |guid: &str| Params::default().with("JobGuid", guid);
     match command {
-        JobCommand::List { collection } => {
-            let mut rows = Vec::new();
-            for (kind, state) in [(0u32, "open"), (1, "ended")] {
-                let params = Params::default()
-                    .with("JobType", kind)
-                    .with("CollectionAlias", collection.as_deref().unwrap_or_default());
-                let out = call(remote, &class, "ProvisioningEnumerateJobs", params).await?;
-                let Value::Array(ids) = out.get("JobGuids") else { continue };
-                rows.extend(ids.iter().cloned().map(|id| {
-                    Instance { class: "Job".into(), namespace: String::new(), properties: Vec::new() }
-                        .with("JobGuid", id)
-                        .with("State", state)
-                }));
-            }
-            output.all(COLUMNS, None, &rows)
+        JobCommand::List { collection, watching } => {
+            let look = async || Ok(remote.these(jobs(remote, collection.as_deref()).await?));
+            list::run(output, COLUMNS, None, *watching, look).await
         }
         JobCommand::Show { job } => {
             let out = call(remote, &class, "ProvisioningJobGetReport", named(job)).await?;
@@ -77,6 +66,24 @@ pub(super) async fn run(command: &JobCommand, remote: &Remote, output: &Output) 
             )
         }
     }
+}
+
+/// The jobs that there are, as rows of a list: the methods tell only their identifiers.
+async fn jobs(remote: &Remote, collection: Option<&str>) -> Result<Vec<Instance>, Failure> {
+    let class = ObjectPath::class(KNOWN, CLASS);
+    let mut rows = Vec::new();
+    for (kind, state) in [(0u32, "open"), (1, "ended")] {
+        let params =
+            Params::default().with("JobType", kind).with("CollectionAlias", collection.unwrap_or_default());
+        let out = call(remote, &class, "ProvisioningEnumerateJobs", params).await?;
+        let Value::Array(ids) = out.get("JobGuids") else { continue };
+        rows.extend(ids.iter().cloned().map(|id| {
+            Instance { class: "Job".into(), namespace: String::new(), properties: Vec::new() }
+                .with("JobGuid", id)
+                .with("State", state)
+        }));
+    }
+    Ok(rows)
 }
 
 /// A method that has to return 0: what it tells.

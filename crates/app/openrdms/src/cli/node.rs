@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::NodeCommand;
+use super::list;
 use super::output::{Column, Output};
 use super::remote::{OURS, Remote};
 use openrdms_cim::{ObjectPath, Params};
@@ -19,8 +20,9 @@ const COLUMNS: &[Column] = &[
 
 pub(super) async fn run(command: &NodeCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     let (id, method, result) = match command {
-        NodeCommand::List => {
-            return output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await;
+        NodeCommand::List(watching) => {
+            let look = async || Ok(remote.list(CLASS, Vec::new()));
+            return list::run(output, COLUMNS, remote.class(CLASS), *watching, look).await;
         }
         NodeCommand::Drain { id } => (id, "Drain", "drained"),
         NodeCommand::Undrain { id } => (id, "Undrain", "open"),
@@ -29,7 +31,7 @@ pub(super) async fn run(command: &NodeCommand, remote: &Remote, output: &Output)
     remote.invoke(&path, method, Params::default(), &[]).await?;
     let sentence = match command {
         NodeCommand::Drain { .. } => format!("node {id} begins no new sessions; those that are there stay"),
-        NodeCommand::Undrain { .. } | NodeCommand::List => format!("node {id} begins new sessions"),
+        NodeCommand::Undrain { .. } | NodeCommand::List(_) => format!("node {id} begins new sessions"),
     };
     output.done(&sentence, &[("Id", json!(id)), ("Result", json!(result))])
 }

@@ -85,6 +85,11 @@ impl Column {
         self
     }
 
+    /// The properties behind it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.properties.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     /// Its heading.
     pub(crate) const fn heading(&self) -> &'static str {
         self.heading
@@ -162,9 +167,9 @@ impl Output {
     pub(crate) fn printer(&self, columns: &[Column], class: Option<&Class>) -> Result<Printer, Failure> {
         Ok(match self.format {
             Format::Table | Format::Wide => Printer::Table(self.table(columns, class)?),
-            Format::Json => Printer::Json(json::List::new(self.properties(columns, class)?)),
+            Format::Json => Printer::Json(json::List::new(self.chosen(columns, class)?)),
             Format::Csv => {
-                let asked = self.properties(columns, class)?;
+                let asked = self.chosen(columns, class)?;
                 let all = || class.map(|c| c.properties.iter().map(|p| p.name.clone()).collect());
                 Printer::Csv(csv::List::new(asked.or_else(all)))
             }
@@ -174,7 +179,7 @@ impl Output {
     /// For a list that has no end: as JSON, one object a line.
     pub(crate) fn endless(&self, columns: &[Column], class: Option<&Class>) -> Result<Printer, Failure> {
         Ok(match self.format {
-            Format::Json => Printer::Lines(json::Lines::new(self.properties(columns, class)?)),
+            Format::Json => Printer::Lines(json::Lines::new(self.chosen(columns, class)?)),
             Format::Table | Format::Wide | Format::Csv => self.printer(columns, class)?,
         })
     }
@@ -197,15 +202,19 @@ impl Output {
         Ok(Table::new(fields, terminal))
     }
 
-    /// The properties that were asked for.
-    fn properties(&self, columns: &[Column], class: Option<&Class>) -> Result<Option<Vec<String>>, Failure> {
+    /// The properties that were asked for; `None`: nobody said.
+    pub(crate) fn chosen(
+        &self,
+        columns: &[Column],
+        class: Option<&Class>,
+    ) -> Result<Option<Vec<String>>, Failure> {
         if self.columns.is_empty() {
             return Ok(None);
         }
         let mut found: Vec<String> = Vec::new();
         for name in &self.columns {
             match columns.iter().find(|c| c.heading.eq_ignore_ascii_case(name)) {
-                Some(column) => found.extend(column.properties.iter().map(|p| (*p).to_owned())),
+                Some(column) => found.extend(column.names()),
                 None => found.push(property(name, columns, class)?),
             }
         }
@@ -214,7 +223,7 @@ impl Output {
 
     /// One instance, every property or those asked for.
     pub(crate) fn show(&self, instance: &Instance, class: Option<&Class>) -> Result<(), Failure> {
-        let asked = self.properties(&[], class)?;
+        let asked = self.chosen(&[], class)?;
         match self.format {
             Format::Table | Format::Wide => print(&table::properties(instance, asked.as_deref())),
             Format::Json => print(&json::pretty(&json::object(instance, asked.as_deref()))),

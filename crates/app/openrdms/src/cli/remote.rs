@@ -56,6 +56,8 @@ enum Next {
     Open(Opening),
     /// The next batch of it.
     Pull(String),
+    /// Nothing: it is here already, whole.
+    Here(Vec<Instance>),
     /// Nothing: that was all.
     Done,
 }
@@ -103,9 +105,7 @@ impl Remote {
             let next = match answer {
                 Ok(Answer::Classes { classes, next }) => {
                     all.extend(classes);
-                    if all.len() > MOST_AT_ONCE {
-                        return Err(endless());
-                    }
+                    limited(all.len())?;
                     next
                 }
                 Ok(Answer::Listing(Listing { instances, next: None })) if instances.is_empty() => None,
@@ -144,8 +144,12 @@ impl Remote {
     }
 
     fn rows(&self, class: ObjectPath, opening: Opening) -> Rows<'_> {
-        let (keep, until) = (Box::new(|_: &Instance| true), Box::new(|_: &Instance| false));
-        Rows { remote: self, class, next: Next::Open(opening), keep, until }
+        Rows::new(self, class, Next::Open(opening))
+    }
+
+    /// A list that something else than a class has told.
+    pub(crate) fn these(&self, instances: Vec<Instance>) -> Rows<'_> {
+        Rows::new(self, ObjectPath::class("", ""), Next::Here(instances))
     }
 
     /// One instance.
@@ -248,6 +252,11 @@ impl Remote {
 }
 
 impl<'r> Rows<'r> {
+    fn new(remote: &'r Remote, class: ObjectPath, next: Next) -> Self {
+        let (keep, until) = (Box::new(|_: &Instance| true), Box::new(|_: &Instance| false));
+        Self { remote, class, next, keep, until }
+    }
+
     /// Only those that `keep` says yes to.
     pub(crate) fn filter(mut self, keep: impl Fn(&Instance) -> bool + 'r) -> Self {
         let before = self.keep;
@@ -265,17 +274,18 @@ impl<'r> Rows<'r> {
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Instance>>, Failure> {
         let namespace = &self.class.namespace;
         let next = std::mem::replace(&mut self.next, Next::Done);
-        let answer = match &next {
+        let answer = match next {
             Next::Done => return Ok(None),
+            Next::Here(instances) => Answer::Listing(Listing { instances, next: None }),
             Next::Open(opening) => {
-                let open = |call: &Call<'_>| match opening {
+                let open = |call: &Call<'_>| match &opening {
                     Opening::Class(what) => call.enumerate(what, BATCH),
                     Opening::Query(query) => call.query(namespace, query, BATCH),
                 };
                 self.remote.call(namespace, &[], open).await?
             }
             Next::Pull(context) => {
-                self.remote.call(namespace, &[], |call| call.pull(&self.class, context, BATCH)).await?
+                self.remote.call(namespace, &[], |call| call.pull(&self.class, &context, BATCH)).await?
             }
         };
         let Answer::Listing(Listing { mut instances, next }) = answer else { return Err(unexpected()) };
@@ -293,9 +303,7 @@ impl<'r> Rows<'r> {
         let mut all = Vec::new();
         while let Some(batch) = self.next().await? {
             all.extend(batch);
-            if all.len() > MOST_AT_ONCE {
-                return Err(endless());
-            }
+            limited(all.len())?;
         }
         Ok(all)
     }
@@ -309,8 +317,12 @@ impl<'r> Rows<'r> {
     }
 }
 
-fn endless() -> Failure {
-    Failure::failed(format!("the service lists more than {MOST_AT_ONCE} and does not come to an end"))
+/// Whether a list that is held may be so long.
+pub(crate) fn limited(held: usize) -> Result<(), Failure> {
+    if held <= MOST_AT_ONCE {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("the service lists more than {MOST_AT_ONCE} and does not come to an end")))
 }
 
 fn unexpected() -> Failure {

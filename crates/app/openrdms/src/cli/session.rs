@@ -3,6 +3,7 @@
 mod watching;
 
 use super::Failure;
+use super::args::session::Watched;
 use super::args::{Act, Fixed, Narrow, SessionCommand, Target};
 use super::output::{Column, Output, confirm, duration, remark, text};
 use super::remote::{OURS, Remote, Rows};
@@ -78,7 +79,11 @@ struct Action<'a> {
 
 pub(super) async fn run(command: &SessionCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     let (act, method, question, done, params) = match command {
-        SessionCommand::List { narrow } => {
+        SessionCommand::List { narrow, watch: true } => {
+            let watched = Watched { fixed: narrow.fixed.clone(), state: narrow.state.clone() };
+            return watching::run(&watched, remote, output).await;
+        }
+        SessionCommand::List { narrow, watch: false } => {
             return output.list(COLUMNS, remote.class(CLASS), rows(narrow, remote)).await;
         }
         SessionCommand::Watch(watched) => return watching::run(watched, remote, output).await,

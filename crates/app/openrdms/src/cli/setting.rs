@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::{Owner, SettingCommand, SettingType};
+use super::list;
 use super::output::{Column, Output, text};
 use super::remote::{KNOWN, OURS, Remote};
 use openrdms_cim::{CimError, Instance, ObjectPath, Params, Value, WmiCode};
@@ -64,10 +65,11 @@ pub(super) fn writing(owner: &ObjectPath, value: &Value) -> Option<&'static str>
 
 pub(super) async fn run(command: &SettingCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     match command {
-        SettingCommand::List { owner } => {
+        SettingCommand::List { owner, watching } => {
             let owner = owner.named();
-            let equals = owner.iter().map(|owner| ("Owner", owner.as_str())).collect();
-            output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, equals)).await
+            let equals = owner.iter().map(|owner| ("Owner", owner.as_str()));
+            let look = async || Ok(remote.list(CLASS, equals.clone().collect()));
+            list::run(output, COLUMNS, remote.class(CLASS), *watching, look).await
         }
         SettingCommand::Get { name, owner } => {
             let value = read(name, &path(owner)?, remote).await?;

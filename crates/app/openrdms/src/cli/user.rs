@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::{PasswordSource, RoleArg, UserCommand};
+use super::list;
 use super::output::{Column, Output, confirm, text};
 use super::remote::{OURS, Remote};
 use openrdms_cim::{ObjectPath, Params};
@@ -25,7 +26,10 @@ const COLUMNS: &[Column] = &[
 pub(super) async fn run(command: &UserCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     let class = ObjectPath::class(OURS, CLASS);
     match command {
-        UserCommand::List => output.list(COLUMNS, remote.class(CLASS), remote.list(CLASS, Vec::new())).await,
+        UserCommand::List(watching) => {
+            let look = async || Ok(remote.list(CLASS, Vec::new()));
+            list::run(output, COLUMNS, remote.class(CLASS), *watching, look).await
+        }
         UserCommand::Add { name, role, password } => {
             let role = match role {
                 RoleArg::User => "user",

@@ -1,8 +1,12 @@
 //! Being told of what happens: a subscription that pulls (`openrdms_wsman::eventing`), kept up over restarts of the
 //! service by its bookmark.
 
+mod absence;
+pub(super) mod row;
+
+pub(super) use absence::Absence;
+
 use super::Failure;
-use super::output::remark;
 use super::remote::Remote;
 use openrdms_cim::{CimError, Instance, Kind, Value, WmiCode};
 use openrdms_wsman::client::{AnswerError, Call};
@@ -17,8 +21,8 @@ const PULL: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(10);
 /// How long a subscription is to live; it is renewed at half of that.
 const LIFE: Duration = Duration::from_secs(600);
-/// How long to wait before a service that is away is asked again: the first time, and at most.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// How long a server that does not wait for events is left alone.
+const BREATH: Duration = Duration::from_millis(250);
 const BATCH: usize = 100;
 
 /// A query of events that is being watched.
@@ -100,14 +104,14 @@ impl<'r> Watch<'r> {
 
     /// Waits for events.
     async fn next(&mut self) -> Result<Seen, Failure> {
-        let (mut wait, mut away) = (AGAIN.0, false);
+        let mut absence = Absence::default();
         loop {
             let ready = match self.subscription {
                 Some(_) => Ok(()),
                 None => self.subscribe().await,
             };
-            if ready.is_ok() && std::mem::take(&mut away) {
-                remark("openrdms: the service is back")?;
+            if ready.is_ok() {
+                absence.is_over()?;
             }
             let looked = match ready {
                 Ok(()) => self.look().await,
@@ -115,10 +119,10 @@ impl<'r> Watch<'r> {
             };
             let trouble = match looked {
                 Ok(events) => {
-                    wait = AGAIN.0;
+                    absence = Absence::default();
                     if events.is_empty() {
-                        // a server that does not wait is not asked again at once; what happens meanwhile is in its log
-                        tokio::time::sleep(AGAIN.0).await;
+                        // what happens meanwhile is in the server's log
+                        tokio::time::sleep(BREATH).await;
                         continue;
                     }
                     return Ok(Seen::Events(events));
@@ -133,14 +137,9 @@ impl<'r> Watch<'r> {
                     return Ok(Seen::Gap);
                 }
                 Trouble::Fatal(failure) => return Err(failure),
-                Trouble::Away(failure) => {
-                    if !std::mem::replace(&mut away, true) {
-                        remark(&format!("openrdms: {}; waiting for it", failure.message))?;
-                    }
-                }
+                Trouble::Away(failure) => absence.tell(&failure)?,
             }
-            tokio::time::sleep(wait).await;
-            wait = (2 * wait).min(AGAIN.1);
+            absence.pause().await;
         }
     }
 
@@ -199,8 +198,7 @@ fn half_of(life: Option<Duration>) -> Option<Instant> {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        // not reached, or no answer in time
-        if matches!(failure.exit, 5 | 7) { Trouble::Away(failure) } else { Trouble::Fatal(failure) }
+        if failure.may_pass() { Trouble::Away(failure) } else { Trouble::Fatal(failure) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `openrdms assignment …`, `app …`, `setting …`, `job …`, `export` and `import`, as they are typed.
 
-use super::time;
+use super::{Watching, time};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -14,6 +14,8 @@ pub(crate) enum AssignmentCommand {
         /// Only this user's: an account, or DOMAIN\account
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
+        #[command(flatten)]
+        watching: Watching,
     },
 }
 
@@ -41,6 +43,8 @@ pub(crate) enum AppCommand {
         /// Only those of this collection
         #[arg(long, value_name = "ALIAS")]
         collection: Option<String>,
+        #[command(flatten)]
+        watching: Watching,
     },
     /// Show everything known of one application
     Show {
@@ -74,6 +78,8 @@ pub(crate) enum SettingCommand {
     List {
         #[command(flatten)]
         owner: Owner,
+        #[command(flatten)]
+        watching: Watching,
     },
     /// Print a setting, of the deployment if no owner is given
     Get {
@@ -111,6 +117,8 @@ pub(crate) enum JobCommand {
         /// Only those of this collection
         #[arg(long, value_name = "ALIAS")]
         collection: Option<String>,
+        #[command(flatten)]
+        watching: Watching,
     },
     /// Print how far a job is, as XML
     Show {

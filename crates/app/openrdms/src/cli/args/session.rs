@@ -96,6 +96,10 @@ pub(crate) enum SessionCommand {
     List {
         #[command(flatten)]
         narrow: Narrow,
+        /// Then tell every change, until Ctrl-C: the same as `session watch`
+        // time passes without an event, so nobody would be told of who has become older than something
+        #[arg(long, conflicts_with_all = ["older_than", "in_state_for"])]
+        watch: bool,
     },
     /// List sessions, then tell every change until Ctrl-C
     Watch(Watched),
@@ -148,6 +152,8 @@ mod tests {
             "disconnect --uid x --all",
             "list --state asleep",
             "list --older-than 5",
+            "list --watch --older-than 2h",
+            "list --watch --in-state-for 2h",
         ] {
             assert!(!parses(wrong), "{wrong}");
         }

@@ -140,13 +140,13 @@ fn cut(text: &str, room: usize) -> String {
     kept + "…"
 }
 
-/// A word of state in the colour of what it means: well, waiting, changing, bad.
+/// A word of state or of change in the colour of what it means: well, waiting, changing, bad.
 fn paint(word: &str) -> String {
     let colour = match word {
-        "Active" | "Up" => 32,
-        "Disconnected" | "Drained" => 33,
+        "Active" | "Up" | "Created" => 32,
+        "Disconnected" | "Drained" | "Modified" => 33,
         "Starting" | "LoggingOff" => 36,
-        "Lost" => 31,
+        "Lost" | "Deleted" => 31,
         _ => return word.to_owned(),
     };
     format!("\x1b[{colour}m{word}\x1b[0m")

@@ -2,41 +2,19 @@
 
 use super::{CLASS, COLUMNS, Failure, Narrow, fixed, rows};
 use crate::cli::args::session::Watched;
-use crate::cli::output::{Column, Output, Printer, remark, second};
+use crate::cli::output::{Output, Printer, remark};
 use crate::cli::remote::{OURS, Remote};
+use crate::cli::watch::row::{self, CREATED, DELETED, LISTED, MODIFIED, told};
 use crate::cli::watch::{self, Seen, Watch};
 use openrdms_cim::wql::Condition;
 use openrdms_cim::{Instance, Value};
-
-const TIME: Column = Column::made("TIME", &["Time"], |i| second(i.get("Time")));
-
-const CHANGE: Column = Column::new("CHANGE", &["Change"]).at_least(8);
-
-/// As wide as it may become: the first sessions do not tell.
-fn roomy(column: Column) -> Column {
-    match column.heading() {
-        "STATE" => column.at_least("Disconnected".len()),
-        "IDLE" | "AGE" | "IN STATE" => column.at_least("59m59s".len()),
-        "COLLECTION" | "USER" | "HOST" => column.at_least(10),
-        "ID" => column.at_least(4),
-        _ => column,
-    }
-}
 
 pub(super) async fn run(watched: &Watched, remote: &Remote, output: &Output) -> Result<(), Failure> {
     // Subscribed before it is listed: what happens between is told.
     let query = query(watched);
     let watch = Watch::begin(remote, OURS, &query).await?;
-    let columns: Vec<Column> = [TIME, CHANGE].into_iter().chain(COLUMNS.iter().copied().map(roomy)).collect();
-    let mut class = remote.class(CLASS).cloned();
-    if let (Some(class), Some(session)) = (&mut class, remote.class(CLASS)) {
-        // The two that a session itself does not have.
-        for name in ["Change", "Time"] {
-            let like = session.property("State").cloned();
-            class.properties.extend(like.map(|p| openrdms_cim::Property { name: name.to_owned(), ..p }));
-        }
-    }
-    let mut printer = output.endless(&columns, class.as_ref())?;
+    let class = remote.class(CLASS).map(|class| row::class(class, &[]));
+    let mut printer = output.endless(&row::columns(COLUMNS), class.as_ref())?;
     list(watched, remote, &mut printer).await?;
     watch
         .run(async |seen| match seen {
@@ -57,7 +35,8 @@ async fn list(watched: &Watched, remote: &Remote, printer: &mut Printer) -> Resu
     let narrow = Narrow { fixed: watched.fixed.clone(), state: watched.state.clone(), ..Narrow::default() };
     let mut rows = rows(&narrow, remote);
     while let Some(batch) = rows.next().await? {
-        let listed: Vec<Instance> = batch.iter().map(|s| told("Listed", s.get("AsOf").clone(), s)).collect();
+        let listed: Vec<Instance> =
+            batch.into_iter().map(|s| told(LISTED, s.get("AsOf").clone(), s)).collect();
         printer.batch(&listed)?;
     }
     Ok(())
@@ -88,16 +67,12 @@ fn change(event: &Instance, watched: &Watched) -> Option<Instance> {
         return None;
     }
     let word = match event.class.as_str() {
-        "__InstanceCreationEvent" => "Created",
-        "__InstanceModificationEvent" => "Modified",
-        "__InstanceDeletionEvent" => "Deleted",
+        "__InstanceCreationEvent" => CREATED,
+        "__InstanceModificationEvent" => MODIFIED,
+        "__InstanceDeletionEvent" => DELETED,
         other => other,
     };
-    Some(told(word, watch::time(event), target))
-}
-
-fn told(word: &str, time: Value, session: &Instance) -> Instance {
-    session.clone().with("Change", word).with("Time", time)
+    Some(told(word, watch::time(event), target.as_ref().clone()))
 }
 
 #[cfg(test)]
@@ -138,7 +113,7 @@ mod tests {
         .with("TargetInstance", session("Disconnected"))
         .with("PreviousInstance", session("Active"));
         let of = |state: &str| change(&event, &Watched { state: Some(state.to_owned()), ..watched() });
-        assert_eq!(of("active").map(|c| c.get("Change").clone()), Some(Value::from("Modified")));
+        assert_eq!(of("active").map(|c| c.get("Change").clone()), Some(Value::from(MODIFIED)));
         assert!(of("Disconnected").is_some() && of("Lost").is_none());
     }
 }
