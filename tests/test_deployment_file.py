@@ -38,6 +38,8 @@ def file(server, tmp_path_factory):
     server.cli("collection", "create", "own", "--kind", "personal", "--size", "2", "--idle-limit", "30m")
     server.cli("collection", "create", "pool", "--user", "alice", "--name", 'The "pool"', "--rollback")
     server.cli("desktop", "assign", "own-002", "alice")
+    # whatever speaks RDP over TLS is a machine
+    server.cli("host", "add", "pc7", "--address", server.rdp, "--collection", "pool", "--weight", "7")
     server.cli("app", "publish", "pool", "editor", "--path", "/usr/bin/editor", "--arguments", "-n 'ä'")
     path = 'root/cimv2/rdms:Win32_RDMSPublishedApplication.AppAlias="editor",PoolName="pool"'
     server.cli("cim", "set", path, "IconContents=0", "IconContents=255", "Folder=@@home", "--force")

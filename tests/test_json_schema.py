@@ -50,6 +50,8 @@ def schemathesis(api: Json, where: Path, *arguments: str) -> str:
         *("--no-color", "--config-file", str(HERE / "support/schemathesis.toml")),
         *("run", str(schema), "--url", f"{parts.scheme}://{parts.netloc}", "--seed", "1"),
         *("--checks", "all", "--continue-on-failure", "--exclude-path-regex", left_out),
+        # to make a machine is to connect to it, and this makes up addresses
+        *("--exclude-operation-id-regex", "^create(OpenRDMS_Host|Win32_RDSHServer)$"),
         *arguments,
     ]
     environment = {**os.environ, "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -132,7 +132,9 @@ impl Engine {
                     Due::Nothing(at) => at,
                     Due::Warn(warning) => {
                         near.insert(session.uid);
-                        if warned.told.insert(session.uid, warning) != Some(warning) {
+                        let news = warned.told.insert(session.uid, warning) != Some(warning);
+                        // nobody can be told on a machine
+                        if news && self.standing(&session.host).is_none() {
                             self.warn(&session, warning, Arc::clone(&warned.places));
                         }
                         Some(warning.at)
@@ -175,7 +177,7 @@ impl Engine {
             Due::Act(Limit::Disconnected, _) => EndReason::Limit(Limit::Disconnected),
             _ if over.is_some_and(|over| over <= now) => EndReason::Presumed,
             Due::Act(limit, _) => return Ok(Due::Act(limit, LimitAction::Disconnect)),
-            Due::Warn(warning) => return Ok(Due::Nothing(Some(warning.reached))),
+            Due::Warn(warning) => return Ok(Due::Warn(warning)),
             Due::Nothing(at) => return Ok(Due::Nothing(over.into_iter().chain(at).min())),
         };
         match self.step(session, &Event::LogonEnded(reason.clone()), With::Nothing).await {

@@ -7,111 +7,22 @@ mod support;
 
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::ports::front::{ConnectionEnd, DesktopLogon};
-use openrdms_broker::ports::{
-    Existing, Host, HostError, LogonEnd, Machines, Prepared, Refusal, Standing, StartDesktop, StoreError,
-};
+use openrdms_broker::ports::{Existing, HostError, Refusal, StoreError};
 use openrdms_broker::session::{DetachReason, EndReason, LostReason, StateName};
 use openrdms_broker::{
-    Address, Collection, CollectionAlias, DesktopHandle, DesktopName, Endpoint, HostName, Limit, LimitAction,
-    Machine, MachineLogon, Route, Session, SessionUid, Setting, SettingOwner, SettingValue, State, Timestamp,
-    machine,
+    Address, Collection, CollectionAlias, DesktopName, Endpoint, HostName, Limit, LimitAction, Machine,
+    MachineLogon, Route, Session, SessionUid, Setting, SettingOwner, SettingValue, State, Timestamp,
 };
 use openrdms_engine::{Engine, EngineConfig, EngineError, Expected, MachineChange, NewMachine, Warned};
 use openrdms_store::SqliteStore;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
+use support::network::{Network, PIN};
 use support::{Client, FakeHost, until};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for a busy machine to be asked in time, short enough for a test to wait for its end.
 const LEASE: Duration = Duration::from_millis(1500);
-const PIN: [u8; 32] = [7; 32];
-
-/// The RDP servers that there are, by address, with the certificates that they show.
-#[derive(Clone, Default)]
-struct Network(Arc<Mutex<HashMap<String, [u8; 32]>>>);
-
-struct OnNetwork(Machine, Network);
-
-impl Network {
-    fn put(&self, address: &str, certificate: [u8; 32]) {
-        self.0.lock().unwrap().insert(Address::parse(address).unwrap().to_string(), certificate);
-    }
-
-    fn silence(&self, address: &str) {
-        self.0.lock().unwrap().remove(&Address::parse(address).unwrap().to_string());
-    }
-}
-
-#[async_trait::async_trait]
-impl Machines for Network {
-    fn host(&self, machine: &Machine) -> Arc<dyn Host> {
-        Arc::new(OnNetwork(machine.clone(), self.clone()))
-    }
-
-    async fn certificate_at(&self, address: &Address) -> Result<[u8; 32], HostError> {
-        let shown = self.0.lock().unwrap().get(&address.to_string()).copied();
-        shown.ok_or(HostError::Failed("nobody answers".to_owned()))
-    }
-}
-
-#[async_trait::async_trait]
-impl Host for OnNetwork {
-    fn name(&self) -> &HostName {
-        &self.0.name
-    }
-
-    fn kind(&self) -> &'static str {
-        machine::KIND
-    }
-
-    fn boot_id(&self) -> &str {
-        ""
-    }
-
-    async fn answers(&self) -> Result<(), HostError> {
-        let shown = self.1.certificate_at(&self.0.address).await?;
-        let right = shown == self.0.certificate_sha256;
-        right.then_some(()).ok_or(HostError::Failed("another certificate".to_owned()))
-    }
-
-    fn standing(&self) -> Option<Standing> {
-        Some(Standing {
-            endpoint: Endpoint::Tcp(self.0.address.clone()),
-            certificate_sha256: self.0.certificate_sha256,
-            logon: self.0.logon,
-        })
-    }
-
-    async fn prepare(&self, _: &DesktopName) -> Result<Prepared, HostError> {
-        panic!("nothing is prepared on a machine")
-    }
-
-    async fn start(&self, _: StartDesktop) -> Result<DesktopHandle, HostError> {
-        panic!("nothing is started on a machine")
-    }
-
-    async fn ended(&self, _: &DesktopName, _: &DesktopHandle) -> LogonEnd {
-        panic!("nobody can wait for that")
-    }
-
-    async fn running(&self, _: &DesktopHandle) -> bool {
-        panic!("nothing of a machine has a handle")
-    }
-
-    async fn logoff(&self, _: &DesktopName, _: &DesktopHandle, _: Duration) -> Result<(), HostError> {
-        panic!("nobody can be logged off there")
-    }
-
-    async fn message(&self, _: &DesktopName, _: &DesktopHandle, _: &str, _: &str) -> Result<(), HostError> {
-        panic!("nothing can be shown there")
-    }
-
-    async fn remove(&self, _: &DesktopName) -> Result<(), HostError> {
-        Ok(())
-    }
-}
 
 /// A node with the collection `farm`, and the network that it is on.
 struct Farm {
@@ -378,8 +289,11 @@ async fn limits_disconnect_on_machines_and_forget_and_log_nobody_off() {
     let State::Active { since, .. } = farm.session(uid).await.state else { panic!("it is active") };
     let (mut warned, reached) = (Warned::default(), Timestamp(since.0 + 60_000));
     let obeys = client.obey();
-    farm.engine.look_at_limits(&mut warned, reached).await.unwrap();
-    obeys.await.unwrap();
+    // whoever has not been warned gets the time of a warning, though nobody can be told there
+    let at = farm.engine.look_at_limits(&mut warned, reached).await.unwrap().unwrap();
+    assert_eq!(farm.session(uid).await.state.name(), StateName::Active);
+    farm.engine.look_at_limits(&mut warned, at).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), obeys).await.unwrap().unwrap();
     let State::Disconnected { since, reason, .. } = farm.session(uid).await.state else {
         panic!("it is not")
     };

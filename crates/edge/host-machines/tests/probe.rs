@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here fails the test")]
 
-use openrdms_broker::ports::{Host as _, HostError, Machines as _};
+use openrdms_broker::ports::{HostError, Machines as _};
 use openrdms_broker::{Address, Endpoint, HostName, Machine, MachineLogon};
 use openrdms_host_machines::RdpMachines;
 use openrdms_rdp::x224::{ConnectionConfirm, ConnectionRequest, NegotiationFailure, Protocols, Routing};

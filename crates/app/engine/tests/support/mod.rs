@@ -1,6 +1,8 @@
 //! An engine on a real store, with a host that does what the test says.
 #![expect(clippy::unwrap_used, reason = "test support: a failure here fails the test")]
 
+pub(crate) mod network;
+
 use openrdms_broker::ports::front::ConnectionEnd;
 use openrdms_broker::ports::{
     Admission, AttachRequest, Front as _, Home, Host, HostError, KillSwitch, LogonEnd, Prepared, Refusal,
@@ -271,7 +273,7 @@ pub(crate) async fn arrive(
 
 async fn engine(dir: &tempfile::TempDir, host: Arc<FakeHost>, config: EngineConfig) -> Engine {
     let store = SqliteStore::open(dir.path()).await.unwrap();
-    Engine::new(Arc::new(store), host, config)
+    Engine::with_machines(Arc::new(store), host, Arc::new(network::Network::default()), config)
 }
 
 /// alice, bob and carol.

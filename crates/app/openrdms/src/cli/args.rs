@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Export,
     /// Make collections, desktops, assignments, applications and settings so as a file says
     Import(ImportArgs),
-    /// List hosts, and drain them
+    /// List hosts and drain them; add, change and remove machines
     #[command(subcommand, arg_required_else_help = true)]
     Host(HostCommand),
     /// List nodes, and drain them

@@ -13,8 +13,9 @@ use super::args::ImportArgs;
 use super::output::{Output, confirm, print, remark};
 use super::remote::Remote;
 use plan::Step;
-use section::{Rows, SECTIONS};
+use section::{MACHINES, Rows, SECTIONS, says, text};
 use serde_json::json;
+use std::collections::HashSet;
 use std::io::Read as _;
 
 /// A file longer than this is not ours.
@@ -29,6 +30,19 @@ async fn present(remote: &Remote) -> Result<Vec<Rows>, Failure> {
     let mut all = Vec::with_capacity(SECTIONS.len());
     for section in SECTIONS {
         all.push(remote.list_in(section.namespace, section.class, Vec::new()).all().await?);
+    }
+    let mut machines = HashSet::new();
+    for (section, rows) in SECTIONS.iter().zip(&mut all) {
+        if section.class == MACHINES {
+            rows.retain(|row| says(row, "Address"));
+            machines.extend(rows.iter().map(|row| text(row, "Name").to_lowercase()));
+        }
+    }
+    // the desktop of a machine comes and goes with it
+    for (section, rows) in SECTIONS.iter().zip(&mut all) {
+        if section.class == "OpenRDMS_Desktop" {
+            rows.retain(|row| !machines.contains(&text(row, "HostName").to_lowercase()));
+        }
     }
     Ok(all)
 }

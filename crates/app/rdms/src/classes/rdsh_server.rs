@@ -152,7 +152,9 @@ async fn number(
             Ok(())
         }
         "SetInt32Property" => {
-            let change = machine::number_change(name, call.params.required_sint32("Value")?)?;
+            let value = call.params.required_sint32("Value")?;
+            let change = machine::number_change(name, value)
+                .map_err(|error| MethodError::said(error.code, error.message))?;
             cx.engine.change_machine(&machine.name, change).await?;
             Ok(())
         }

@@ -1,6 +1,6 @@
 //! What an import has to do: everything is looked at before anything is done.
 
-use super::section::{Made, Rows, SECTIONS, Section, says, text};
+use super::section::{MACHINES, Made, Rows, SECTIONS, Section, says, text};
 use crate::cli::Failure;
 use crate::cli::remote::{KNOWN, OURS, Remote};
 use crate::cli::setting;
@@ -85,7 +85,8 @@ impl Names {
         };
         let both = |class: &str| [rows(class, wanted), rows(class, present)].concat();
         let accounts = rows("OpenRDMS_User", present);
-        let desktops = both("OpenRDMS_Desktop");
+        // a machine has one of its own name
+        let desktops = [both(MACHINES), both("OpenRDMS_Desktop")].concat();
         let assignments = rows("Win32_RDMSDesktopAssignment", present);
         Self {
             accounts: accounts.iter().map(|row| user(row, "DomainName")).collect(),

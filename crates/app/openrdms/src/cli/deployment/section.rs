@@ -38,6 +38,9 @@ pub(super) enum Made {
     Account,
 }
 
+/// The class of machines, and of the hosts of nodes, which come by themselves.
+pub(super) const MACHINES: &str = "OpenRDMS_Host";
+
 /// In the order in which they are made.
 pub(super) const SECTIONS: &[Section] = &[
     Section {
@@ -110,6 +113,23 @@ pub(super) const SECTIONS: &[Section] = &[
         fixed: &["CollectionAlias"],
         properties: &[],
         made: Made::Desktop,
+    },
+    Section {
+        name: "machine",
+        namespace: OURS,
+        class: MACHINES,
+        keys: &["Name"],
+        fixed: &[],
+        properties: &[
+            "Address",
+            "CertificateSha256",
+            "CollectionAlias",
+            "Logon",
+            "SessionLimit",
+            "RelativeWeight",
+            "Drained",
+        ],
+        made: Made::Instance,
     },
     Section {
         name: "assignment",
