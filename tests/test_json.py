@@ -316,10 +316,14 @@ def test_what_happens_is_told_as_it_happens_and_missed_by_nobody(server, desk, a
     assert (never.status_code, never.json()["wmiName"]) == (410, "WBEM_E_QUEUE_OVERFLOW")
 
 
-def test_a_stream_ends_with_its_account(server):
+@pytest.mark.parametrize("end", ["delete", "another password"])
+def test_a_stream_ends_with_its_account_and_with_its_password(server, end):
     password = server.add_user("eve")
     with Json(server.ready["wsman_http"], "eve", password) as api:
         events = Events(api, **{"class": OURS})
+        if end == "another password":
+            server.cli("user", "passwd", "eve", "--password-stdin", text="another one\n")
+            assert events.over.wait(20), "it ends"
         server.cli("user", "delete", "eve", "--force")
         assert events.over.wait(20), "it ends"
     last = events.seen[-1]

@@ -1,6 +1,7 @@
 //! The dispatch that every front end calls.
 
 mod listing;
+mod wiped;
 
 use crate::error::MethodError;
 use crate::provider::{Call, Context, Noted, Passwords, Provider, Wanted};
@@ -15,6 +16,7 @@ use openrdms_cim::{
     Principal, Repository, Value, WmiCode,
 };
 use openrdms_engine::{Engine, Expected};
+use wiped::Wiped;
 
 /// The namespaces with Microsoft's classes and ours. The one above them all has none of its own.
 pub(crate) const SCHEMAS: [(&str, &str); 5] = [
@@ -174,12 +176,13 @@ impl CimService for Rdms {
         params: Params,
         options: &[(String, String)],
     ) -> Result<MethodResult, CimError> {
+        let params = Wiped(params);
         let class = self.class(path)?;
         let declared = class.method(method).ok_or_else(|| {
             CimError::new(WmiCode::WBEM_E_INVALID_METHOD, format!("{} has no method '{method}'", class.name))
         })?;
         if let Some((name, _)) =
-            params.0.iter().find(|(name, _)| !declared.parameter(name).is_some_and(|p| p.is_in()))
+            params.0.0.iter().find(|(name, _)| !declared.parameter(name).is_some_and(|p| p.is_in()))
         {
             return Err(CimError::new(
                 WmiCode::WBEM_E_INVALID_METHOD_PARAMETERS,
@@ -199,7 +202,7 @@ impl CimService for Rdms {
             who,
             path,
             method: &declared.name,
-            params: &params,
+            params: &params.0,
             expected: Expected { user: option("ExpectedUser"), state: option("ExpectedState") },
             out: Params::default(),
             audit: Noted::default(),

@@ -2,7 +2,8 @@
 //! `__InstanceDeletionEvent`, and what that means for desktops as `Win32_SessionBrokerTargetEvent`; made of the store's log
 //! of changes when they are read. Nothing is kept here.
 //!
-//! Authority is what the account has now, not when the subscription was made: it is looked up for every read.
+//! Authority is what the account has now, not when the subscription was made: it is looked up for every read. A password
+//! that has been changed since it proved the caller proves nobody.
 
 use crate::classes::{session, session_broker, virtual_desktop_session};
 use crate::error::fault;
@@ -179,6 +180,10 @@ async fn whose(cx: &Context, who: &Principal) -> Result<Option<UserName>, CimErr
         return if who.admin { Ok(None) } else { Err(gone()) };
     };
     let account = cx.engine.store().account(&user).await.map_err(fault)?.ok_or_else(gone)?;
+    if who.proof.is_some_and(|proof| proof != account.credentials.mark()) {
+        let text = "the password of the account was changed: ask again with the new one";
+        return Err(CimError::new(WmiCode::WBEM_E_ACCESS_DENIED, text));
+    }
     match account.role {
         Role::Admin if who.admin => Ok(None),
         Role::Admin | Role::User => Ok(Some(user)),

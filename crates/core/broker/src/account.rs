@@ -2,6 +2,7 @@
 
 use crate::{Timestamp, UserName};
 use serde::{Deserialize, Serialize};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// What an account may do beyond its own sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,6 +21,16 @@ pub struct Credentials {
     pub password_hash: String,
     /// The NT hash sealed under the node key, for NTLM; `None` where policy forbids to keep it.
     pub sealed_nt_hash: Option<Vec<u8>>,
+}
+
+impl Credentials {
+    /// Another number for another password, and for the same one set anew. It is for comparing within a process: it
+    /// proves nothing, and is neither stored nor shown.
+    pub fn mark(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.password_hash.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 impl std::fmt::Debug for Credentials {
@@ -50,4 +61,22 @@ pub struct Account {
     pub uid: u32,
     /// When the account was made.
     pub created: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_that_of_the_password_and_of_nothing_else() {
+        let of = |hash: &str, sealed: Option<Vec<u8>>| {
+            Credentials { password_hash: hash.to_owned(), sealed_nt_hash: sealed }.mark()
+        };
+        assert_eq!(
+            of("$argon2id$a", None),
+            of("$argon2id$a", Some(vec![1])),
+            "sealed anew under another key"
+        );
+        assert_ne!(of("$argon2id$a", None), of("$argon2id$b", None));
+    }
 }

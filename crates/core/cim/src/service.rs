@@ -12,6 +12,9 @@ pub struct Principal {
     pub admin: bool,
     /// The door and the address, such as `wsman 127.0.0.1` or `local socket`.
     pub from: String,
+    /// The mark of the password that proved it. Whoever goes on for longer than a request hears nothing more once the
+    /// account has another; `None`: no password did.
+    pub proof: Option<u64>,
 }
 
 /// How much of a listing to answer.

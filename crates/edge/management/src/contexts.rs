@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn admin(name: &str) -> Principal {
-        Principal { name: name.to_owned(), admin: true, from: String::new() }
+        Principal { name: name.to_owned(), admin: true, from: String::new(), proof: None }
     }
 
     fn open(contexts: &Contexts, owner: &str) -> Result<String, Fault> {

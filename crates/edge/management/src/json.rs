@@ -19,10 +19,12 @@ mod text;
 mod write;
 
 pub(crate) use events::{Events, Streams};
+pub(crate) use openapi::Document;
 pub use openapi::openapi;
 
 use crate::Shared;
 use crate::http::Reply;
+use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
@@ -43,9 +45,9 @@ const ROOT: &str = "/api/v1";
 /// What goes back when all went well.
 enum Answer {
     /// 200 with JSON, and with its tag where it can be asked for again.
-    Json(Vec<u8>, Option<String>),
+    Json(Bytes, Option<String>),
     /// 201 with JSON, and where that is.
-    Created(Vec<u8>, String),
+    Created(Bytes, String),
     /// 204.
     Nothing,
     /// 304 with the tag.
@@ -101,7 +103,8 @@ impl Shared {
             }
             Operation::OpenApi => {
                 pairs.none()?;
-                Ok(Answer::tagged(headers, rendered(&openapi(repository))?))
+                let (text, tag) = self.document.get(repository)?;
+                Ok(Answer::unless_known(headers, text, tag))
             }
             Operation::Events => self.stream(who, headers, pairs).await.map(Answer::Events),
             Operation::List(class) => self.list(who, class, pairs, headers).await,
@@ -152,15 +155,15 @@ fn index(repository: &Repository) -> serde_json::Value {
 }
 
 /// An instance as text.
-fn shown(repository: &Repository, instance: &Instance, fields: &Fields) -> Result<Vec<u8>, Problem> {
+fn shown(repository: &Repository, instance: &Instance, fields: &Fields) -> Result<Bytes, Problem> {
     rendered(&write::Shown::new(repository, instance, fields))
 }
 
 /// JSON text with a line feed at its end, for people.
-fn rendered(value: &impl serde::Serialize) -> Result<Vec<u8>, Problem> {
+fn rendered(value: &impl serde::Serialize) -> Result<Bytes, Problem> {
     let mut text = serde_json::to_vec(value).map_err(|_| Problem::bug("the answer cannot be written"))?;
     text.push(b'\n');
-    Ok(text)
+    Ok(text.into())
 }
 
 /// A header with a list, such as tags, as one text.
@@ -174,12 +177,12 @@ fn list_of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Pro
 
 impl Answer {
     /// The text with its tag, or only the tag to whoever has the text.
-    fn tagged(headers: &HeaderMap, text: Vec<u8>) -> Self {
+    fn tagged(headers: &HeaderMap, text: Bytes) -> Self {
         let tag = tag::strong(&text);
         Self::unless_known(headers, text, tag)
     }
 
-    fn unless_known(headers: &HeaderMap, text: Vec<u8>, tag: String) -> Self {
+    fn unless_known(headers: &HeaderMap, text: Bytes, tag: String) -> Self {
         match list_of(headers, &IF_NONE_MATCH) {
             Ok(Some(known)) if tag::matches_weakly(&known, &tag) => Answer::Unchanged(tag),
             Ok(_) | Err(_) => Answer::Json(text, Some(tag)),
@@ -190,8 +193,8 @@ impl Answer {
         let (status, text, tag, location) = match self {
             Answer::Json(text, tag) => (StatusCode::OK, text, tag, None),
             Answer::Created(text, location) => (StatusCode::CREATED, text, None, Some(location)),
-            Answer::Nothing => (StatusCode::NO_CONTENT, Vec::new(), None, None),
-            Answer::Unchanged(tag) => (StatusCode::NOT_MODIFIED, Vec::new(), Some(tag), None),
+            Answer::Nothing => (StatusCode::NO_CONTENT, Bytes::new(), None, None),
+            Answer::Unchanged(tag) => (StatusCode::NOT_MODIFIED, Bytes::new(), Some(tag), None),
             Answer::Events(events) => return events::reply(events),
         };
         let mut reply = json_reply(status, text, "application/json");
@@ -205,7 +208,7 @@ impl Answer {
     }
 }
 
-fn json_reply(status: StatusCode, text: Vec<u8>, content_type: &'static str) -> Reply {
+fn json_reply(status: StatusCode, text: Bytes, content_type: &'static str) -> Reply {
     let empty = text.is_empty();
     let mut reply = Response::new(Either::Left(Full::from(text)));
     *reply.status_mut() = status;

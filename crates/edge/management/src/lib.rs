@@ -102,6 +102,7 @@ struct Shared {
     methods: dispatch::Methods,
     subscriptions: Arc<subscriptions::Subscriptions>,
     streams: json::Streams,
+    document: json::Document,
 }
 
 impl Server {
@@ -111,7 +112,8 @@ impl Server {
         let methods = dispatch::Methods::new(&config);
         let subscriptions = Arc::new(subscriptions::Subscriptions::new(&config));
         let streams = json::Streams::new(&config);
-        let shared = Shared { service, auth, config, contexts, methods, subscriptions, streams };
+        let document = json::Document::default();
+        let shared = Shared { service, auth, config, contexts, methods, subscriptions, streams, document };
         Self { shared: Arc::new(shared) }
     }
 

@@ -234,7 +234,8 @@ impl Shared {
         let now = Instant::now();
         let subscription = Arc::new(Subscription {
             identifier: fresh_id(),
-            owner: who.clone(),
+            // who made it with a password that is changed by now may have it for its life: Renew asks for the new one
+            owner: Principal { proof: None, ..who.clone() },
             what,
             form: reply::Form::of(request),
             heartbeats: asked.heartbeats,

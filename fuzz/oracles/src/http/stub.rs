@@ -28,7 +28,7 @@ impl Authenticate for People {
     ) -> Result<Principal, AuthFailure> {
         match (user, password.as_str()) {
             ("LAB\\root", "secret") => {
-                Ok(Principal { name: user.to_owned(), admin: true, from: from.to_owned() })
+                Ok(Principal { name: user.to_owned(), admin: true, from: from.to_owned(), proof: None })
             }
             ("away", _) => Err(AuthFailure::Unavailable),
             _ => Err(AuthFailure::Denied),

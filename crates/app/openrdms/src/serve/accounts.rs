@@ -89,7 +89,8 @@ impl Authenticate for Accounts {
                     Role::Admin => true,
                     Role::User => false,
                 };
-                Ok(Principal { name: account.user.to_string(), admin, from: from.to_owned() })
+                let proof = Some(account.credentials.mark());
+                Ok(Principal { name: account.user.to_string(), admin, from: from.to_owned(), proof })
             }
             Err(LogonFailure::Denied) => {
                 tracing::warn!(from, user = short(user), "management logon refused");
@@ -110,7 +111,7 @@ pub(crate) fn socket_peer(peer: &UCred) -> Result<Principal, AuthFailure> {
     let own = rustix::process::geteuid().as_raw();
     if peer.uid() == 0 || peer.uid() == own {
         let name = format!("uid:{}", peer.uid());
-        return Ok(Principal { name, admin: true, from: "local socket".to_owned() });
+        return Ok(Principal { name, admin: true, from: "local socket".to_owned(), proof: None });
     }
     tracing::warn!(uid = peer.uid(), "the local socket was refused");
     Err(AuthFailure::Denied)

@@ -2,7 +2,7 @@
 
 use crate::support::World;
 use crate::{MICROSOFT, OURS, rdms, user};
-use openrdms_broker::{AccountChange, Role, Timestamp};
+use openrdms_broker::{AccountChange, Credentials, Role, Timestamp};
 use openrdms_cim::service::{Since, Told, Watch};
 use openrdms_cim::wql::Select;
 use openrdms_cim::{CimError, CimService as _, Instance, Limits, Principal, Value, WmiCode};
@@ -12,7 +12,7 @@ const ALL: &str = "SELECT * FROM __InstanceOperationEvent WITHIN 5";
 
 /// Who comes through the Unix socket as root: no account of the deployment.
 fn root() -> Principal {
-    Principal { name: "uid:0".into(), admin: true, from: "test".into() }
+    Principal { name: "uid:0".into(), admin: true, from: "test".into(), proof: None }
 }
 
 fn watch(namespace: &str, query: &str) -> Watch {
@@ -225,6 +225,24 @@ async fn everybody_is_told_of_their_own_sessions_and_administrators_of_all() {
     assert_eq!(told(&rdms, &gone, &what, 0, 9).await.unwrap_err().code, WmiCode::WBEM_E_ACCESS_DENIED);
     let refused = rdms.watch(&gone, &what, Since::Now).await.unwrap_err();
     assert_eq!(refused.code, WmiCode::WBEM_E_ACCESS_DENIED);
+}
+
+#[tokio::test]
+async fn whom_a_password_proved_that_is_changed_by_now_is_told_nothing() {
+    let world = World::new().await;
+    let rdms = rdms(&world.engine);
+    let (what, name) = (watch(MICROSOFT, ALL), crate::support::user("alice"));
+    let _client = world.active("alice").await;
+    let stored = world.engine.store().account(&name).await.unwrap().expect("she has an account");
+    let proved = Principal { proof: Some(stored.credentials.mark()), ..user("alice") };
+    assert!(!all(&rdms, &proved, &what, 0).await.is_empty());
+    let another = Credentials { password_hash: "another".to_owned(), sealed_nt_hash: None };
+    let marked = another.mark();
+    world.engine.store().change_account(&name, &AccountChange::Credentials(another)).await.unwrap();
+    let refused = told(&rdms, &proved, &what, 0, 9).await.unwrap_err();
+    assert_eq!(refused.code, WmiCode::WBEM_E_ACCESS_DENIED, "{refused}");
+    let again = Principal { proof: Some(marked), ..user("alice") };
+    assert!(!all(&rdms, &again, &what, 0).await.is_empty());
 }
 
 #[tokio::test]

@@ -52,9 +52,9 @@ fn rdms(engine: &Engine) -> Rdms {
 }
 
 fn admin() -> Principal {
-    Principal { name: "TEST\\root".into(), admin: true, from: "test".into() }
+    Principal { name: "TEST\\root".into(), admin: true, from: "test".into(), proof: None }
 }
 
 fn user(name: &str) -> Principal {
-    Principal { name: format!("TEST\\{name}"), admin: false, from: "test".into() }
+    Principal { name: format!("TEST\\{name}"), admin: false, from: "test".into(), proof: None }
 }

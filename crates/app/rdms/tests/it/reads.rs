@@ -164,7 +164,12 @@ impl Fixture {
         else {
             panic!("{query} is about instances")
         };
-        let who = Principal { name: format!("TEST\\{who}"), admin: who == "root", from: "test".into() };
+        let who = Principal {
+            name: format!("TEST\\{who}"),
+            admin: who == "root",
+            from: "test".into(),
+            proof: None,
+        };
         self.asked.lock().unwrap().clear();
         let listing = self.rdms.enumerate(&who, &what, None, Limits { max_elements: 100 }).await.unwrap();
         assert_eq!(listing.next, None);

@@ -2,6 +2,8 @@
 //!
 //! Members of the object are limited in number, each may come once, and how deep one holds others is limited by
 //! `serde_json` (128) and for embedded objects by [`MAX_DEPTH`].
+//!
+//! A text may be a password: it is moved out of what was read and not copied, and what is left there is wiped.
 
 use super::problem::Problem;
 use super::query::short;
@@ -18,6 +20,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value as Json;
 use std::collections::HashSet;
 use std::fmt;
+use zeroize::Zeroize as _;
 
 /// The most members of the body.
 const MAX_MEMBERS: usize = 1000;
@@ -27,7 +30,7 @@ const MAX_DEPTH: usize = 8;
 /// Reals that JSON has no number for.
 const NO_NUMBERS: [&str; 3] = ["NaN", "INF", "-INF"];
 
-/// The members of the body, each once.
+/// The members of the body, each once. Wiped on drop.
 struct Members(Vec<(String, Json)>);
 
 /// What a value is declared as.
@@ -71,14 +74,14 @@ pub(super) fn properties(
     body: &[u8],
 ) -> Result<Params, Problem> {
     let mut properties = Params::default();
-    for (name, json) in members(body)? {
+    for (name, json) in &mut members(body)?.0 {
         if name.starts_with('@') {
-            named_as_shown(class, known, &name, &json)?;
+            named_as_shown(class, known, name, json)?;
             continue;
         }
         let property = class
-            .property(&name)
-            .ok_or_else(|| Problem::wrong(format!("{} has no property '{}'", class.name, short(&name))))?;
+            .property(name)
+            .ok_or_else(|| Problem::wrong(format!("{} has no property '{}'", class.name, short(name))))?;
         let declared = Declared {
             namespace: &class.namespace,
             ty: property.ty,
@@ -86,7 +89,7 @@ pub(super) fn properties(
             class: property.reference.as_deref(),
             qualifiers: &property.qualifiers,
         };
-        let value = value(repository, declared, &json, 0)?.ok_or_else(|| {
+        let value = value(repository, declared, json, 0)?.ok_or_else(|| {
             let detail = format!("property {} is not {}", property.name, kind(property.ty, property.array));
             Problem::from(CimError::new(WmiCode::WBEM_E_TYPE_MISMATCH, detail))
         })?;
@@ -107,13 +110,14 @@ pub(super) fn parameters(
     };
     let mut given = members(body)?;
     let unknown = |name: &str| !method.parameter(name).is_some_and(Parameter::is_in);
-    if let Some((name, _)) = given.iter().find(|(name, _)| unknown(name)) {
+    if let Some((name, _)) = given.0.iter().find(|(name, _)| unknown(name)) {
         return Err(wrong(format!("{}.{} has no parameter '{}'", class.name, method.name, short(name))));
     }
     let mut params = Params::default();
     for parameter in method.parameters.iter().filter(|parameter| parameter.is_in()) {
-        let at = given.iter().position(|(name, _)| name.eq_ignore_ascii_case(&parameter.name));
-        let json = at.map_or(Json::Null, |at| given.swap_remove(at).1);
+        let mut none = Json::Null;
+        let named = given.0.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(&parameter.name));
+        let json = named.map_or(&mut none, |(_, json)| json);
         let declared = Declared {
             namespace: &class.namespace,
             ty: parameter.ty,
@@ -121,7 +125,7 @@ pub(super) fn parameters(
             class: parameter.reference.as_deref(),
             qualifiers: &parameter.qualifiers,
         };
-        let value = value(repository, declared, &json, 0)?.ok_or_else(|| {
+        let value = value(repository, declared, json, 0)?.ok_or_else(|| {
             wrong(format!("parameter {} is not {}", parameter.name, kind(parameter.ty, parameter.array)))
         })?;
         params.0.push((parameter.name.clone(), value));
@@ -140,24 +144,39 @@ fn named_as_shown(class: &Class, known: Option<&ObjectPath>, name: &str, json: &
     if right { Ok(()) } else { Err(Problem::wrong(format!("{name} is not that of this instance"))) }
 }
 
-fn members(body: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
+fn members(body: &[u8]) -> Result<Members, Problem> {
     // serde_json's own words name a place and nothing that came
-    let read: Members = serde_json::from_slice(body)
-        .map_err(|error| Problem::wrong(format!("the body has to be one JSON object: {error}")))?;
-    Ok(read.0)
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::wrong(format!("the body has to be one JSON object: {error}")))
 }
 
-/// `Ok(None)`: it is not of that type.
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|(_, json)| wipe(json));
+    }
+}
+
+/// Wipes the texts of a value. It is no deeper than `serde_json` reads.
+fn wipe(json: &mut Json) {
+    match json {
+        Json::String(text) => text.zeroize(),
+        Json::Array(items) => items.iter_mut().for_each(wipe),
+        Json::Object(members) => members.values_mut().for_each(wipe),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
+/// Moves the value out. `Ok(None)`: it is not of that type, and may be there still.
 fn value(
     repository: &Repository,
     declared: Declared<'_>,
-    json: &Json,
+    json: &mut Json,
     depth: usize,
 ) -> Result<Option<Value>, Problem> {
     match json {
         Json::Null => Ok(Some(Value::Null)),
         Json::Array(items) if declared.array => {
-            let items = items.iter().map(|item| match item {
+            let items = items.iter_mut().map(|item| match item {
                 Json::Null => Ok(None),
                 item => scalar(repository, declared, item, depth),
             });
@@ -172,7 +191,7 @@ fn value(
 fn scalar(
     repository: &Repository,
     declared: Declared<'_>,
-    json: &Json,
+    json: &mut Json,
     depth: usize,
 ) -> Result<Option<Value>, Problem> {
     let embedded = declared.ty == Type::Object
@@ -187,7 +206,7 @@ fn scalar(
         (_, Json::Bool(_)) => None,
         (Type::String, Json::String(text)) => {
             text::fit(text)?;
-            Some(Value::from(text.as_str()))
+            Some(Value::String(std::mem::take(text)))
         }
         (Type::Reference, Json::String(text)) => reference(repository, declared, text),
         (Type::Uint64 | Type::Sint64 | Type::Datetime, Json::String(text)) => {
@@ -231,7 +250,7 @@ fn reference(repository: &Repository, declared: Declared<'_>, text: &str) -> Opt
 fn object(
     repository: &Repository,
     declared: Declared<'_>,
-    members: &serde_json::Map<String, Json>,
+    members: &mut serde_json::Map<String, Json>,
     depth: usize,
 ) -> Result<Value, Problem> {
     let wrong = |detail: String| -> Problem { CimError::new(WmiCode::WBEM_E_TYPE_MISMATCH, detail).into() };
@@ -239,7 +258,7 @@ fn object(
     let name = name.ok_or_else(|| wrong(format!("an embedded object has no {TYPE}")))?;
     let class = repository.class(declared.namespace, name)?;
     let mut instance = Instance::of(class);
-    for (name, json) in members.iter().filter(|(name, _)| !name.starts_with('@')) {
+    for (name, json) in members.iter_mut().filter(|(name, _)| !name.starts_with('@')) {
         let mismatch = || wrong(format!("{}.{} is not of its type", class.name, short(name)));
         let property = class.property(name).ok_or_else(mismatch)?;
         let declared = Declared {
@@ -281,17 +300,17 @@ impl<'de> Deserialize<'de> for Members {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let (mut members, mut names) = (Vec::new(), HashSet::new());
+                let (mut members, mut names) = (Members(Vec::new()), HashSet::new());
                 while let Some(name) = map.next_key::<String>()? {
-                    if members.len() == MAX_MEMBERS {
+                    if members.0.len() == MAX_MEMBERS {
                         return Err(A::Error::custom("too many members"));
                     }
                     if !names.insert(name.to_ascii_lowercase()) {
                         return Err(A::Error::custom("a member comes twice"));
                     }
-                    members.push((name, map.next_value()?));
+                    members.0.push((name, map.next_value()?));
                 }
-                Ok(Members(members))
+                Ok(members)
             }
         }
 

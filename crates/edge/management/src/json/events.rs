@@ -1,6 +1,6 @@
 //! Events as they happen, as server-sent events (WHATWG HTML 9.2). A stream is a query and a position in the service's
 //! log, as a subscription is: it holds no events, is told of what its account may see at each look, and ends when that is
-//! nothing any more, or when the service stops.
+//! nothing any more, when the account has another password than the one that it began with, or when the service stops.
 //!
 //! It is the one reply without a length: chunked, or to HTTP/1.0 until the connection's end, and the last of its
 //! connection.

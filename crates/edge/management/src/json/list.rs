@@ -64,7 +64,7 @@ impl Shared {
         // the same list at another time is the same list
         let tag = tag::weak(&text);
         text.extend(format!(",\"asOf\":\"{as_of}\"}}\n").bytes());
-        Ok(Answer::unless_known(headers, text, tag))
+        Ok(Answer::unless_known(headers, text.into(), tag))
     }
 
     /// Up to so many items.

@@ -4,10 +4,13 @@
 mod operations;
 mod schema;
 
-use super::route;
+use super::problem::Problem;
+use super::{rendered, route, tag};
+use bytes::Bytes;
 use openrdms_cim::class::qualifier;
 use openrdms_cim::{Class, Qualifier, Repository, Value};
 use serde_json::{Map, Value as Json, json};
+use std::sync::OnceLock;
 
 /// The statuses of problems, and what each means.
 const PROBLEMS: [(u16, &str); 14] = [
@@ -26,6 +29,22 @@ const PROBLEMS: [(u16, &str); 14] = [
     (503, "Something that is needed does not answer now, or there is too much to do."),
     (504, "It did not finish in time; what was begun goes on."),
 ];
+
+/// The document as text, made when it is first asked for: the classes stay what they are as long as the service runs.
+#[derive(Default)]
+pub(crate) struct Document(OnceLock<(Bytes, String)>);
+
+impl Document {
+    /// The text and its tag.
+    pub(super) fn get(&self, repository: &Repository) -> Result<(Bytes, String), Problem> {
+        if let Some(made) = self.0.get() {
+            return Ok(made.clone());
+        }
+        let text = rendered(&openapi(repository))?;
+        let tag = tag::strong(&text);
+        Ok(self.0.get_or_init(|| (text, tag)).clone())
+    }
+}
 
 /// The document.
 pub fn openapi(repository: &Repository) -> Json {
@@ -109,4 +128,19 @@ fn address(class: &Class, keyed: bool) -> String {
 
 fn reference(kind: &str, name: &str) -> Json {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_made_once_and_is_the_one_of_the_classes() {
+        let (repository, document) = (Repository::default(), Document::default());
+        let (text, tag) = document.get(&repository).expect("it can be written");
+        assert_eq!(serde_json::from_slice::<Json>(&text).expect("JSON"), openapi(&repository));
+        assert_eq!(tag, tag::strong(&text));
+        let (again, same) = document.get(&repository).expect("it is there");
+        assert_eq!((again.as_ptr(), same), (text.as_ptr(), tag), "the same bytes, not equal ones");
+    }
 }

@@ -127,7 +127,7 @@ impl Problem {
     pub(super) fn reply(self) -> Reply {
         let mut text = self.body().to_string().into_bytes();
         text.push(b'\n');
-        let mut reply = json_reply(self.status, text, "application/problem+json");
+        let mut reply = json_reply(self.status, text.into(), "application/problem+json");
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -173,7 +173,7 @@ impl Authenticate for People {
             ("broken", _) => return Err(AuthFailure::Unavailable),
             _ => return Err(AuthFailure::Denied),
         };
-        Ok(Principal { name: user.to_owned(), admin, from: from.to_owned() })
+        Ok(Principal { name: user.to_owned(), admin, from: from.to_owned(), proof: None })
     }
 }
 

@@ -352,7 +352,12 @@ async fn a_unix_socket_asks_for_no_password_but_for_the_right_peer() {
             if !welcome || peer.uid() != me {
                 return Err(AuthFailure::Denied);
             }
-            Ok(Principal { name: format!("uid:{}", peer.uid()), admin: true, from: "local socket".into() })
+            Ok(Principal {
+                name: format!("uid:{}", peer.uid()),
+                admin: true,
+                from: "local socket".into(),
+                proof: None,
+            })
         });
         let (stop, running) = (shutdown.clone(), server.clone());
         let task = tokio::spawn(async move { running.serve_unix(listener, policy, stop).await });

@@ -133,7 +133,7 @@ impl Fixture {
 }
 
 fn who() -> Principal {
-    Principal { name: "TEST\\root".into(), admin: true, from: "test".into() }
+    Principal { name: "TEST\\root".into(), admin: true, from: "test".into(), proof: None }
 }
 
 const ALL: [&str; 9] = [

@@ -207,3 +207,15 @@ proptest! {
         drop(read(&body));
     }
 }
+
+#[test]
+fn a_text_is_moved_out_and_what_is_left_is_wiped() {
+    let declared =
+        Declared { namespace: "root/a", ty: Type::String, array: false, class: None, qualifiers: &[] };
+    let mut json = Json::from("a password");
+    assert_eq!(value(&REPOSITORY, declared, &mut json, 0).unwrap(), Some(Value::from("a password")));
+    assert_eq!(json, Json::from(""), "nobody else has it");
+    let mut left = serde_json::json!({ "a": ["b", { "c": "d" }], "n": 1 });
+    wipe(&mut left);
+    assert_eq!(left, serde_json::json!({ "a": ["", { "c": "" }], "n": 1 }));
+}
