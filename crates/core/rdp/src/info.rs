@@ -254,10 +254,7 @@ mod tests {
         assert_eq!(info.password.as_str(), "p\u{1f600}");
         let rebuilt = info.for_desktop(1009, 1003, "desk", Some("none")).unwrap();
         let read = ClientInfo::parse(&rebuilt, 1003).unwrap();
-        assert_eq!(
-            (read.domain.as_str(), read.user.as_str(), read.password.as_str()),
-            ("", "desk", "none")
-        );
+        assert_eq!((read.domain.as_str(), read.user.as_str(), read.password.as_str()), ("", "desk", "none"));
         assert_eq!(read.flags, 0x0133 | INFO_AUTOLOGON);
         assert_eq!((&read.program, &read.extra), (&info.program, &info.extra));
         assert_eq!(rebuilt[8..10], [0, 8], "initiator 1009");

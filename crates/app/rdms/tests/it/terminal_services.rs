@@ -274,7 +274,8 @@ async fn told(rdms: &Rdms, who: &openrdms_cim::Principal, query: &str) -> Result
 async fn what_happens_to_desktops_is_told_as_far_as_sessions_show_it() {
     let world = World::new().await;
     let rdms = rdms(&world.engine);
-    let root = openrdms_cim::Principal { name: "uid:0".into(), admin: true, from: "test".into() };
+    let root =
+        openrdms_cim::Principal { name: "uid:0".into(), admin: true, from: "test".into(), proof: None };
     let client = world.active("alice").await;
     let _bob = world.active("bob").await;
     let uid = client.session;
@@ -328,7 +329,8 @@ async fn what_happens_to_desktops_is_told_as_far_as_sessions_show_it() {
 async fn a_forgotten_session_s_desktop_has_changed_somehow() {
     let world = World::new().await;
     let rdms = rdms(&world.engine);
-    let root = openrdms_cim::Principal { name: "uid:0".into(), admin: true, from: "test".into() };
+    let root =
+        openrdms_cim::Principal { name: "uid:0".into(), admin: true, from: "test".into(), proof: None };
     let client = world.active("alice").await;
     let uid = client.session;
     client.goes_away().await;

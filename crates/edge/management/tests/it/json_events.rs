@@ -49,7 +49,8 @@ async fn what_happens_is_told_in_order_and_can_be_gone_on_with() {
     assert_eq!(listener.block().await.unwrap(), "retry: 2000\nid: 2\n: listening\n");
     server.log.happen(1);
     let told = listener.block().await.unwrap();
-    assert_eq!(told, "id: 3\nevent: modified\ndata: {\"after\":null,\"before\":null}\n");
+    let event = r#"{"event":{"@type":"E","N":"3","Text":"x"}}"#;
+    assert_eq!(told, format!("id: 3\nevent: happened\ndata: {event}\n"));
     drop(listener);
     server.log.happen(1);
     let mut listener = Listener::begin(&server, ROOT, "Last-Event-ID: 2\r\n").await;

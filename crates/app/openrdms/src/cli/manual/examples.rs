@@ -88,6 +88,18 @@ pub(super) const ALL: &[(&str, Examples)] = &[
     ("export", &["openrdms export > deployment.toml"]),
     ("import", &["openrdms import deployment.toml --dry-run", "openrdms import deployment.toml --force"]),
     ("host list", &["openrdms host list", "openrdms -o json host list --watch | jq -c .Previous"]),
+    (
+        "host add",
+        &[
+            "openrdms host add rdsh1 --address 192.0.2.7 --collection pool1",
+            "openrdms -o json host add pc7 --address 192.0.2.7 --session-limit 1",
+        ],
+    ),
+    (
+        "host change",
+        &["openrdms host change rdsh1 --weight 200", "openrdms host change rdsh1 --no-collection"],
+    ),
+    ("host remove", &["openrdms host remove rdsh1", "openrdms host remove pc7 --force"]),
     ("host drain", &["openrdms host drain desk"]),
     ("host undrain", &["openrdms host undrain desk"]),
     ("node list", &["openrdms node list"]),
