@@ -16,7 +16,8 @@ use openrdms_broker::session::reconnect::With;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::session::{Cause, EndReason, StateName};
 use openrdms_broker::{
-    AuditRecord, CollectionChange, Limit, LimitAction, Limits, Outcome, Session, SessionUid, State, Timestamp,
+    AuditRecord, CollectionChange, HostName, Limit, LimitAction, Limits, Outcome, Session, SessionUid, State,
+    Timestamp,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -111,11 +112,11 @@ impl Engine {
             .filter(|c| c.limits.idle > 0 || c.limits.active > 0 || c.limits.disconnected > 0)
             .map(|c| (c.alias, c.limits))
             .collect();
-        let machines = self.knows_machines();
-        let own = (!machines).then(|| self.inner.host.name().clone());
-        let filter = SessionFilter { host: own, ..SessionFilter::default() };
-        let (mut next, mut near, mut after) = (None::<Timestamp>, HashSet::new(), None);
-        while machines || !limits.is_empty() {
+        let (mut next, mut near) = (None::<Timestamp>, HashSet::new());
+        let mut pages = self.hosts_to_look_at(limits.is_empty()).into_iter().map(|host| (host, None));
+        let mut left = pages.next();
+        while let Some((host, after)) = left {
+            let filter = SessionFilter { host, ..SessionFilter::default() };
             let page = self.inner.store.sessions(&filter, after, PAGE).await?;
             let told = &warned.told;
             let looks = page.rows.into_iter().filter_map(|session| {
@@ -144,13 +145,23 @@ impl Engine {
                 };
                 next = next.into_iter().chain(at).min();
             }
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+            left = match page.next {
+                Some(after) => Some((filter.host, Some(after))),
+                None => pages.next(),
+            };
         }
         warned.told.retain(|uid, _| near.contains(uid));
         Ok(next)
+    }
+
+    /// Whose sessions a limit may be about; `None`: everybody's. Machines are looked at also where there is none.
+    fn hosts_to_look_at(&self, no_limits: bool) -> Vec<Option<HostName>> {
+        let machines = self.machine_names();
+        match (no_limits, machines.is_empty()) {
+            (true, _) => machines.into_iter().map(Some).collect(),
+            (false, true) => vec![Some(self.inner.host.name().clone())],
+            (false, false) => vec![None],
+        }
     }
 
     async fn look(

@@ -17,8 +17,8 @@ use crate::{Engine, EngineError, now};
 use futures_util::StreamExt as _;
 use openrdms_broker::document::Stored;
 use openrdms_broker::ports::{Host, HostError, Machines, Roomy, SessionFilter, Standing};
-use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::transition::Event;
+use openrdms_broker::session::{DetachReason, EndReason};
 use openrdms_broker::{
     Address, CollectionAlias, HostName, Intake, Machine, MachineStart, Session, State, Timestamp, UserName,
 };
@@ -28,6 +28,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// How many machines are asked at once.
 const ASKED_AT_ONCE: usize = 256;
 const PAGE: u32 = 500;
+/// Why a session has ended that no client had seen.
+const UNDER_WAY: &str = "the service stopped while its client was on its way";
 
 /// The machines that this node knows, by name in lower case.
 pub(crate) struct Known {
@@ -111,6 +113,11 @@ impl Engine {
     /// Whether this node knows any machine.
     pub(crate) fn knows_machines(&self) -> bool {
         !self.inner.machines.is_empty()
+    }
+
+    /// The names of all machines that this node knows.
+    pub(crate) fn machine_names(&self) -> Vec<HostName> {
+        self.inner.machines.all().into_iter().map(|entry| entry.machine.name).collect()
     }
 
     /// Takes over what the store says of machines.
@@ -219,7 +226,18 @@ impl Engine {
             loop {
                 let page = self.inner.store.sessions(&filter, after, PAGE).await?;
                 for session in &page.rows {
-                    self.drive(session.uid, &Event::NodeRestarted).await?;
+                    let event = match session.state {
+                        // nobody has seen it: there is nothing to come back to
+                        State::Starting { .. } => {
+                            Event::LogonEnded(EndReason::StartFailed(UNDER_WAY.to_owned()))
+                        }
+                        State::Active { .. }
+                        | State::Disconnected { .. }
+                        | State::LoggingOff { .. }
+                        | State::Lost { .. }
+                        | State::Ended { .. } => Event::NodeRestarted,
+                    };
+                    self.drive(session.uid, &event).await?;
                 }
                 adopted += page.rows.len();
                 after = page.next;

@@ -7,7 +7,7 @@ use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
 use openrdms_broker::ports::SessionFilter;
 use openrdms_broker::{Address, Intake, KnownHost, Machine};
-use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value};
+use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Params, Value};
 use openrdms_engine::{EngineError, MachineChange, NewMachine};
 
 pub(crate) struct OpenRdmsHost;
@@ -44,7 +44,7 @@ impl Provider for OpenRdmsHost {
         let name = machine::new_name(call.params)?;
         call.audit.target = name.to_string();
         let change = machine::change(call.params)?;
-        call.audit.detail = format!("{change:?}");
+        call.audit.detail = said(call.params);
         let address = match &change.address {
             Some(address) => address.clone(),
             None => Address::parse(name.as_str()).map_err(|error| EngineError::Invalid(error.to_string()))?,
@@ -91,8 +91,8 @@ impl Provider for OpenRdmsHost {
             }
         }
         let change = machine::change(call.params)?;
+        call.audit.detail = said(call.params);
         if change != MachineChange::default() {
-            call.audit.detail = format!("{change:?}");
             cx.engine.change_machine(name, change).await?;
         }
         if machine::says(call.params, "CollectionAlias") {
@@ -103,10 +103,17 @@ impl Provider for OpenRdmsHost {
             Some(false) => Intake::Open,
             None => return Ok(()),
         };
-        call.audit.detail = format!("{intake:?}");
         cx.engine.set_intake(name.as_str(), intake).await?;
         Ok(())
     }
+}
+
+/// What was given, for the audit trail.
+fn said(params: &Params) -> String {
+    let said = params.0.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Name"));
+    said.map(|(name, value)| format!("{name}: {}", value.text().unwrap_or_default()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 async fn find(cx: &Context, path: &ObjectPath) -> Result<KnownHost, CimError> {
