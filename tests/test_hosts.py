@@ -21,7 +21,7 @@ def test_the_list_of_hosts(server, desk):
     desk.freerdp("alice").desktop()
     session = server.wait_state("alice", "Active")
     heading, *rows = server.cli("host", "list").strip().splitlines()
-    assert heading.split() == ["HOST", "KIND", "STATE", "SESSIONS", "DESKTOPS", "VERSION"]
+    assert heading.split() == ["HOST", "KIND", "STATE", "SESSIONS", "DESKTOPS", "COLLECTION", "ADDRESS", "VERSION"]
     assert [row.split()[:5] for row in rows] == [[session["HostName"], "local", "Up", "1", "3"]]
     assert host(server)["BootId"]
 

@@ -36,8 +36,11 @@ def test_a_wrong_document_would_be_noticed(api):
 
 def schemathesis(api: Json, where: Path, *arguments: str) -> str:
     """Runs it with all its checks; every failure is one."""
-    schema = where / "openapi.json"
-    schema.write_text(json.dumps(api.get("openapi.json")))
+    schema, document = where / "openapi.json", api.get("openapi.json")
+    for hosts in ("OpenRDMS_Host", "Win32_RDSHServer"):
+        # to make a machine is to connect to it, and this makes up addresses
+        del document["paths"][f"/api/v1/{hosts}"]["post"]
+    schema.write_text(json.dumps(document))
     unserved = [
         entry["name"] for entry in api.get()["classes"] if api.request("GET", entry["name"]).status_code == 501
     ]
@@ -50,8 +53,6 @@ def schemathesis(api: Json, where: Path, *arguments: str) -> str:
         *("--no-color", "--config-file", str(HERE / "support/schemathesis.toml")),
         *("run", str(schema), "--url", f"{parts.scheme}://{parts.netloc}", "--seed", "1"),
         *("--checks", "all", "--continue-on-failure", "--exclude-path-regex", left_out),
-        # to make a machine is to connect to it, and this makes up addresses
-        *("--exclude-operation-id-regex", "^create(OpenRDMS_Host|Win32_RDSHServer)$"),
         *arguments,
     ]
     environment = {**os.environ, "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -2,7 +2,7 @@
 
 use crate::leg::Leg;
 use crate::{Engine, EngineError, now};
-use openrdms_broker::ports::front::DesktopLogon;
+use openrdms_broker::ports::front::{ConnectionEnd, DesktopLogon};
 use openrdms_broker::ports::store::NewSession;
 use openrdms_broker::ports::{Admission, AttachRequest, Existing, Front, Refusal, Standing, StoreError};
 use openrdms_broker::session::DetachReason;
@@ -232,7 +232,8 @@ impl Engine {
             }
             return Ok(Some(free));
         }
-        if self.knows_machines() && self.want_a_machine(&collection.alias).await? {
+        let own_desktop = own.as_ref().map(|own| &own.desktop);
+        if self.knows_machines() && self.want_a_machine(&collection.alias, own_desktop).await? {
             let why = format!("no machine of collection {} has room and answers", collection.alias);
             return Err(Failed { refusal: Refusal::NoneFree, why });
         }
@@ -275,7 +276,8 @@ impl Engine {
         let insert = self.inner.tasks.spawn(async move {
             let session = engine.inner.store.insert_session(new).await?;
             if !engine.inner.connections.knows(connection) {
-                engine.report_closed(session.uid, connection, DetachReason::ClientGone).await;
+                let (reason, end) = (DetachReason::ClientGone, ConnectionEnd::ClientGone);
+                engine.report_end(session.uid, connection, reason, end).await;
             }
             Ok(session)
         });

@@ -3,7 +3,7 @@
 use crate::{Engine, EngineError, now};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use openrdms_broker::ports::{Existing, StoreError};
-use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, UserName};
+use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, Machine, UserName};
 use std::sync::Arc;
 
 /// The most desktops that one collection may hold.
@@ -54,7 +54,9 @@ impl Engine {
         if collection.size >= MAX_SIZE {
             return Err(EngineError::Invalid(format!("a collection holds {MAX_SIZE} desktops at most")));
         }
-        if self.inner.store.desktop(&name).await?.is_some() {
+        // a machine has a desktop of its own name, whether it is in a collection or not
+        let machine = self.inner.store.document::<Machine>(name.as_str()).await?;
+        if machine.is_some() || self.inner.store.desktop(&name).await?.is_some() {
             return Err(StoreError::Conflict(Existing::Desktop).into());
         }
         let desktop = self.prepare_desktop(&collection.alias, name).await?;

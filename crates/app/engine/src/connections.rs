@@ -80,6 +80,11 @@ impl Connections {
         self.with(|live| live.iter().find(|(_, entry)| stays(entry)).map(|(id, _)| *id))
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.with(|live| live.len())).unwrap_or(u32::MAX)
+    }
+
     /// Whether a connection has not left yet.
     pub(crate) fn knows(&self, connection: ConnectionId) -> bool {
         self.with(|live| live.contains_key(&connection))

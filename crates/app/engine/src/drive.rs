@@ -42,7 +42,8 @@ impl Engine {
     ) -> Result<Session, EngineError> {
         let (state, effects) = apply(&session.state, event, now())?;
         let reconnect = reconnect::after(session, &state, event, with)?;
-        let mut next = Session { state, reconnect, ..session.clone() };
+        let closed = session.closed_after(&state, now());
+        let mut next = Session { state, reconnect, closed, ..session.clone() };
         if let With::Client(client, _) = with {
             next.client = Some(client.clone());
         }

@@ -18,7 +18,7 @@ use openrdms_broker::session::DetachReason;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::{
     Account, CollectionAlias, Desktop, DesktopHandle, Endpoint, Intake, KnownHost, KnownNode, Lease, NodeId,
-    Session, Timestamp,
+    Session, Timestamp, machine,
 };
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ impl Engine {
             error = self.keep_renewing(&heard_since) => Err(error),
             () = self.keep("making sessions of silent hosts Lost", renewal, || self.lose(&heard_since)) => Ok(()),
             () = self.keep("looking after this host's desktops", renewal, || self.tend()) => Ok(()),
-            () = self.keep("asking machines", machines, || self.look_at_machines()) => Ok(()),
+            () = self.keep("asking machines", machines, || self.ask_machines()) => Ok(()),
         };
         let host = self.inner.host.name();
         if let Err(error) = self.inner.store.release_lease(host, self.inner.config.node, now()).await {
@@ -154,7 +154,8 @@ impl Engine {
             return Ok(());
         }
         let own = self.inner.host.name();
-        let mut silent = self.inner.store.sessions_of_silent_hosts(own, now(), LOST_IN_ONE_GO).await?;
+        let limit = LOST_IN_ONE_GO.saturating_add(self.inner.connections.count());
+        let mut silent = self.inner.store.sessions_of_silent_hosts(own, now(), limit).await?;
         // a machine that lets its user work is not lost, however slowly it answers others: its end is noticed there
         silent.retain(|session| self.inner.connections.attached(session.uid).is_none());
         let mut lost = futures_util::stream::iter(silent)
@@ -230,7 +231,9 @@ impl Engine {
         let (store, own) = (&self.inner.store, self.inner.host.name());
         for host in store.hosts().await? {
             let name = &host.lease.host;
-            if !name.is(own) && !host.is_up(now()) && store.count_desktops(name).await? > 0 {
+            // of a machine it is said when it is asked
+            let named = host.lease.kind != machine::KIND;
+            if named && !name.is(own) && !host.is_up(now()) && store.count_desktops(name).await? > 0 {
                 tracing::warn!(host = %name, serving = %own,
                     "nobody serves this host: its desktops cannot be used until a node does");
             }

@@ -138,7 +138,7 @@ impl Drop for Leg {
 
 impl Engine {
     /// The same of a connection to a desktop: on a machine its end may be all that is ever heard of the logon's.
-    async fn report_end(
+    pub(crate) async fn report_end(
         &self,
         session: SessionUid,
         connection: ConnectionId,

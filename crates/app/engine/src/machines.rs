@@ -14,20 +14,21 @@ mod change;
 pub use change::{MachineChange, NewMachine};
 
 use crate::{Engine, EngineError, now};
-use futures_util::StreamExt as _;
 use openrdms_broker::document::Stored;
 use openrdms_broker::ports::{Host, HostError, Machines, Roomy, SessionFilter, Standing};
+use openrdms_broker::session::EndReason;
 use openrdms_broker::session::transition::Event;
-use openrdms_broker::session::{DetachReason, EndReason};
 use openrdms_broker::{
-    Address, CollectionAlias, HostName, Intake, Machine, MachineStart, Session, State, Timestamp, UserName,
+    Address, CollectionAlias, DesktopName, HostName, Intake, Machine, MachineStart, Session, State,
+    Timestamp, UserName,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-/// How many machines are asked at once.
-const ASKED_AT_ONCE: usize = 256;
 const PAGE: u32 = 500;
+/// How long a machine may take to answer after somebody was told to start it.
+const START_TAKES: Duration = Duration::from_secs(600);
 /// Why a session has ended that no client had seen.
 const UNDER_WAY: &str = "the service stopped while its client was on its way";
 
@@ -42,6 +43,8 @@ struct Entry {
     machine: Machine,
     host: Arc<dyn Host>,
     word: Word,
+    /// It is being asked, and has not answered yet.
+    asked: bool,
 }
 
 /// What this node's word for a machine was the last time that it was asked.
@@ -143,7 +146,7 @@ impl Engine {
                     }
                     None => {
                         let host = port.host(&machine);
-                        machines.insert(name, Entry { machine, host, word: Word::Unknown });
+                        machines.insert(name, Entry { machine, host, word: Word::Unknown, asked: false });
                     }
                 }
             }
@@ -151,25 +154,44 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks every machine once; those that answer have this node's word then.
+    /// Begins to ask every machine that is not being asked still, each by itself: one that is slow holds up no other.
+    /// Those that answer have this node's word then.
     ///
     /// # Errors
     /// When the store cannot be read. What becomes of a single machine is logged.
-    pub(crate) async fn look_at_machines(&self) -> Result<(), EngineError> {
+    pub(crate) async fn ask_machines(&self) -> Result<(), EngineError> {
         self.read_machines().await?;
-        let asked = self.inner.machines.all().into_iter().map(|entry| self.look_at_machine(entry));
-        futures_util::stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).collect::<()>().await;
+        let due = self.inner.machines.with(|machines| {
+            let due: Vec<_> = machines.values_mut().filter(|entry| !entry.asked).collect();
+            due.into_iter()
+                .map(|entry| {
+                    entry.asked = true;
+                    entry.clone()
+                })
+                .collect::<Vec<_>>()
+        });
+        for entry in due {
+            let engine = self.clone();
+            self.inner.tasks.spawn(async move {
+                let name = entry.machine.name.clone();
+                engine.ask_machine(entry).await;
+                engine.inner.machines.with(|machines| {
+                    if let Some(entry) = machines.get_mut(&key(&name)) {
+                        entry.asked = false;
+                    }
+                });
+            });
+        }
         Ok(())
     }
 
-    async fn look_at_machine(&self, Entry { machine, host, .. }: Entry) {
+    async fn ask_machine(&self, Entry { machine, host, .. }: Entry) {
         let name = &machine.name;
         let answer = host.answers().await;
         let word = match &answer {
             Err(_) => Word::Silent,
-            Ok(()) => match self.vouch_for(&*host, self.inner.config.machine_lease).await {
-                Ok(()) => Word::Given,
-                Err(EngineError::OtherNode(_)) => Word::Others,
+            Ok(()) => match self.vouch_for_machine(&machine, &*host).await {
+                Ok(word) => word,
                 Err(error) => {
                     tracing::debug!(machine = %name, %error, "a machine's lease is not renewed");
                     return;
@@ -193,28 +215,33 @@ impl Engine {
             }
             (Some(_), Word::Given | Word::Silent | Word::Others | Word::Unknown) => {}
         }
-        if word == Word::Given
-            && let Err(error) = self.machine_is_up(&machine).await
-        {
-            tracing::debug!(machine = %name, %error, "a machine's sessions are looked at again");
-        }
     }
 
-    /// What was lost with the machine's word comes back, and nobody has to start it any more.
-    async fn machine_is_up(&self, machine: &Machine) -> Result<(), EngineError> {
+    /// Gives this node's word for a machine that answers. What was lost with it comes back before, so that nobody takes its
+    /// places meanwhile; and nobody has to start it any more.
+    async fn vouch_for_machine(&self, machine: &Machine, host: &dyn Host) -> Result<Word, EngineError> {
+        let known = self.inner.store.host(machine.name.as_str()).await?;
+        if known.is_some_and(|known| known.is_up(now()) && known.lease.node != self.inner.config.node) {
+            return Ok(Word::Others);
+        }
         for session in self.inner.store.lost_sessions(&machine.name).await? {
             self.came_back(&session).await?;
+        }
+        match self.vouch_for(host, self.inner.config.machine_lease).await {
+            Err(EngineError::OtherNode(_)) => return Ok(Word::Others),
+            vouched => vouched?,
         }
         if machine.start != MachineStart::NotAsked {
             self.change_stored(&machine.name, |machine| machine.start = MachineStart::NotAsked).await?;
         }
-        Ok(())
+        Ok(Word::Given)
     }
 
     /// After a restart: clients of before are gone, what they were logged on to stands. Machines that another node
     /// vouches for are its own to look after.
     pub(crate) async fn recover_machines(&self) -> Result<usize, EngineError> {
-        self.look_at_machines().await?;
+        // asked in the background: a network that is down keeps no door closed
+        self.ask_machines().await?;
         let (mut adopted, node) = (0, self.inner.config.node);
         for Entry { machine, .. } in self.inner.machines.all() {
             let host = self.inner.store.host(machine.name.as_str()).await?;
@@ -268,31 +295,52 @@ impl Engine {
         Ok(roomy)
     }
 
-    /// A user got no place in a collection: one of its silent machines that is not drained is wanted. Answers whether the
-    /// collection has any machine at all.
-    pub(crate) async fn want_a_machine(&self, collection: &CollectionAlias) -> Result<bool, EngineError> {
+    /// A user got no place in a collection, or not the one that is theirs: a silent machine that could have served them, and
+    /// is not drained, is wanted, unless one is already. Answers whether nothing but machines could have.
+    pub(crate) async fn want_a_machine(
+        &self,
+        collection: &CollectionAlias,
+        own: Option<&DesktopName>,
+    ) -> Result<bool, EngineError> {
         let store = &self.inner.store;
-        let (mut any, mut after) = (false, None);
+        let hosts: HashMap<_, _> =
+            store.hosts().await?.into_iter().map(|host| (key(&host.lease.host), host)).collect();
+        let (mut only_machines, mut any, mut wanted, mut after) = (true, false, None, None);
         loop {
             let page = store.desktops(Some(collection), after, PAGE).await?;
-            for desktop in &page.rows {
-                let Some(entry) = self.inner.machines.find(&desktop.host) else { continue };
+            for desktop in page.rows.iter().filter(|desktop| own.is_none_or(|own| *own == desktop.name)) {
+                let Some(Entry { machine, .. }) = self.inner.machines.find(&desktop.host) else {
+                    only_machines = false;
+                    continue;
+                };
                 any = true;
-                let host = store.host(desktop.host.as_str()).await?;
-                let could_be_up = host.is_none_or(|host| !host.is_up(now()) && host.intake == Intake::Open);
-                if could_be_up && entry.machine.start == MachineStart::NotAsked {
-                    self.change_stored(&desktop.host, |machine| machine.start = MachineStart::Wanted).await?;
-                    return Ok(true);
+                let silent = hosts
+                    .get(&key(&desktop.host))
+                    .is_none_or(|host| !host.is_up(now()) && host.intake == Intake::Open);
+                if !silent || own.is_none() && store.assignment(&desktop.name).await?.is_some() {
+                    continue;
+                }
+                match machine.start {
+                    MachineStart::Wanted => return Ok(only_machines),
+                    MachineStart::Told { at } if now().since(at) < START_TAKES => return Ok(only_machines),
+                    MachineStart::NotAsked | MachineStart::Told { .. } => {
+                        wanted.get_or_insert(machine.name);
+                    }
                 }
             }
             after = page.next;
             if after.is_none() {
-                return Ok(any);
+                break;
             }
         }
+        if let Some(name) = wanted {
+            self.change_stored(&name, |machine| machine.start = MachineStart::Wanted).await?;
+        }
+        Ok(any && only_machines)
     }
 
-    /// At most so many machines that somebody should start; none is named twice before it has answered.
+    /// At most so many machines that somebody should start; none is named twice before it has answered, or was wanted
+    /// again after ten minutes.
     ///
     /// # Errors
     /// The store's.
@@ -310,13 +358,15 @@ impl Engine {
             let changed = self.change_stored(&machine.name, |machine| {
                 ours = machine.start == MachineStart::Wanted;
                 if ours {
-                    machine.start = MachineStart::Told;
+                    machine.start = MachineStart::Told { at: now() };
                 }
             });
             match changed.await {
                 Ok(_) if ours => told.push(machine.name),
                 Ok(_) | Err(EngineError::NotFound(_)) => {}
-                Err(error) => return Err(error),
+                // those that are told already would never be told again
+                Err(error) if told.is_empty() => return Err(error),
+                Err(_) => break,
             }
         }
         Ok(told)
@@ -324,12 +374,12 @@ impl Engine {
 
     /// When a session is presumed to have ended that its machine has closed, if nobody comes back to it.
     pub(crate) fn presumed_over(&self, session: &Session) -> Option<Timestamp> {
-        let State::Disconnected { since, reason: DetachReason::DesktopClosed, attach: None } = session.state
+        let (State::Disconnected { attach: None, .. }, Some(closed)) = (&session.state, session.closed)
         else {
             return None;
         };
         let kept = i64::try_from(self.inner.config.closed_kept.as_millis()).unwrap_or(i64::MAX);
-        Some(Timestamp(since.0.saturating_add(kept)))
+        Some(Timestamp(closed.0.saturating_add(kept)))
     }
 
     async fn certificate_at(&self, address: &Address) -> Result<[u8; 32], EngineError> {

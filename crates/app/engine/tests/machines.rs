@@ -10,8 +10,9 @@ use openrdms_broker::ports::front::{ConnectionEnd, DesktopLogon};
 use openrdms_broker::ports::{Existing, HostError, Refusal, StoreError};
 use openrdms_broker::session::{DetachReason, EndReason, LostReason, StateName};
 use openrdms_broker::{
-    Address, Collection, CollectionAlias, DesktopName, Endpoint, HostName, Limit, LimitAction, Machine,
-    MachineLogon, Route, Session, SessionUid, Setting, SettingOwner, SettingValue, State, Timestamp,
+    Address, Collection, CollectionAlias, CollectionKind, DesktopName, Endpoint, HostName, Limit,
+    LimitAction, Machine, MachineLogon, Route, Session, SessionUid, Setting, SettingOwner, SettingValue,
+    State, Timestamp,
 };
 use openrdms_engine::{Engine, EngineConfig, EngineError, Expected, MachineChange, NewMachine, Warned};
 use openrdms_store::SqliteStore;
@@ -261,6 +262,20 @@ async fn what_the_end_of_a_connection_means_is_what_the_machine_has_said() {
     let state = farm.session(uid).await.state;
     assert!(matches!(state, State::Ended { reason: EndReason::Presumed, .. }), "{state:?}");
 
+    // nobody knows either when the machine was silent meanwhile: the time goes on
+    let client = farm.active("bob").await;
+    let uid = client.session;
+    client.admission.attachment.closed(ConnectionEnd::DesktopGone).await;
+    farm.network.silence("a");
+    farm.keep_asking();
+    farm.until_session(uid, |state| matches!(state, State::Lost { .. })).await;
+    farm.network.put("a", PIN);
+    farm.until_session(uid, |state| matches!(state, State::Disconnected { .. })).await;
+    let over = Timestamp(farm.session(uid).await.closed.unwrap().0 + kept);
+    farm.engine.look_at_limits(&mut warned, over).await.unwrap();
+    let state = farm.session(uid).await.state;
+    assert!(matches!(state, State::Ended { reason: EndReason::Presumed, .. }), "{state:?}");
+
     // the word of a connection that another has replaced is about nothing
     let old = farm.active("carol").await;
     let uid = old.session;
@@ -327,6 +342,16 @@ async fn a_machine_is_added_only_where_it_shows_what_it_has_to() {
         let conflict = matches!(refused, Err(EngineError::Store(StoreError::Conflict(Existing::Host))));
         assert!(conflict, "{taken}: {refused:?}");
     }
+    let pool = Collection { size: 1, ..Collection::new(CollectionAlias::new("pool").unwrap(), Timestamp(0)) };
+    farm.engine.create_collection(pool).await.unwrap();
+    let refused = farm.engine.add_machine(NewMachine { name: name("pool-001"), ..new("b", None) }).await;
+    let conflict = matches!(refused, Err(EngineError::Store(StoreError::Conflict(Existing::Desktop))));
+    assert!(conflict, "a local desktop is called so: {refused:?}");
+    let refused = farm.engine.add_desktop("pool", DesktopName::new("a").unwrap()).await;
+    assert!(
+        matches!(refused, Err(EngineError::Store(StoreError::Conflict(Existing::Desktop)))),
+        "{refused:?}"
+    );
     let nowhere = NewMachine { collection: Some(CollectionAlias::new("no").unwrap()), ..new("b", None) };
     assert!(matches!(farm.engine.add_machine(nowhere).await, Err(EngineError::NotFound("collection"))));
     assert!(farm.engine.store().host("b").await.unwrap().is_none(), "and nothing of it is left");
@@ -370,11 +395,49 @@ async fn a_machine_leaves_with_all_that_was_known_of_it_and_never_under_its_user
     assert!(store.desktop(&DesktopName::new("a").unwrap()).await.unwrap().is_none());
     until(|| async { store.host("a").await.unwrap().is_none() }).await;
     assert!(matches!(farm.engine.remove_machine(&name("a")).await, Err(EngineError::NotFound("machine"))));
+    // a service that is killed in the middle of it leaves nothing that could not be taken away
+    farm.add("b", MachineChange::default()).await.unwrap();
+    let store = farm.engine.store();
+    store.delete_document::<Machine>("b").await.unwrap();
+    store.delete_desktop(&DesktopName::new("b").unwrap()).await.unwrap();
+    farm.engine.remove_machine(&name("b")).await.unwrap();
+    until(|| async { farm.engine.store().host("b").await.unwrap().is_none() }).await;
     farm.add("a", MachineChange::default()).await.unwrap();
     assert!(
         farm.session(farm.attach("alice").await.unwrap().session).await.session_id > 1,
         "no id is given twice"
     );
+}
+
+#[tokio::test]
+async fn an_owner_wakes_the_own_machine_and_no_other() {
+    let farm = Farm::with(&[]).await;
+    let own = CollectionAlias::new("own").unwrap();
+    let personal =
+        Collection { kind: CollectionKind::ManualPersonal, ..Collection::new(own.clone(), Timestamp(0)) };
+    farm.engine.create_collection(personal).await.unwrap();
+    for machine in ["a", "b"] {
+        farm.add(machine, limit(1)).await.unwrap();
+        farm.engine.place_machine(&name(machine), Some(&own)).await.unwrap();
+    }
+    farm.keep_asking();
+    farm.engine.assign(&DesktopName::new("b").unwrap(), &support::user("alice")).await.unwrap();
+    let arrive = || support::attach(&farm.engine, "alice", Route::Collection("own".into()));
+    let client = arrive().await.unwrap();
+    assert_eq!(farm.session(client.session).await.host, name("b"));
+    client.goes_away().await;
+    for machine in ["a", "b"] {
+        farm.network.silence(machine);
+    }
+    until(|| async {
+        let hosts = farm.engine.store().hosts().await.unwrap();
+        hosts.iter().filter(|host| host.is_up(farm.engine.now())).count() == 1
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(arrive().await.err(), Some(Refusal::NoneFree));
+    }
+    assert_eq!(farm.engine.machines_to_start(9).await.unwrap(), [name("b")]);
 }
 
 #[tokio::test]

@@ -59,7 +59,8 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
         logoff_grace: config.local.logoff_grace,
         node: identity::node(&config.data_dir)?,
         ask_machines: config.machines.ask_every,
-        machine_lease: config.machines.ask_every * 2,
+        // at least as long as two machines may take to answer
+        machine_lease: (config.machines.ask_every * 2).max(std::time::Duration::from_secs(4)),
         closed_kept: config.machines.closed_kept,
         ..EngineConfig::default()
     };

@@ -22,7 +22,7 @@ pub struct ClientFacts {
 }
 
 /// A password on its way to whoever checks it: wiped when it is dropped, and shown by nothing.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Password(zeroize::Zeroizing<String>);
 
 /// Where a client asked to go, read from the first bytes of its connection.

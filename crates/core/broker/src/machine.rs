@@ -3,7 +3,7 @@
 
 use crate::document::Document;
 use crate::ids::IdError;
-use crate::{DesktopName, HostName};
+use crate::{DesktopName, HostName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The kind of host that a machine is.
@@ -54,7 +54,10 @@ pub enum MachineStart {
     /// A user was refused who could have been served there.
     Wanted,
     /// Whoever starts machines has been told.
-    Told,
+    Told {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// Sessions of a machine that nobody has limited.

@@ -51,8 +51,36 @@ pub struct Session {
     /// By which cookie its client may come back by itself.
     #[serde(default)]
     pub reconnect: Reconnect,
+    /// When its desktop's RDP server closed the connection by itself, or was lost before a client had seen it; none once
+    /// a client has been attached since. Where nobody knows when a logon ends, it has most likely ended then.
+    #[serde(default)]
+    pub closed: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
+}
+
+impl Session {
+    /// What [`Session::closed`] is after a step to `next`.
+    pub fn closed_after(&self, next: &State, now: Timestamp) -> Option<Timestamp> {
+        match (&self.state, next) {
+            (_, State::Active { .. }) => None,
+            (State::Active { .. }, State::Disconnected { reason: DetachReason::DesktopClosed, .. })
+            | (State::Starting { .. }, State::Disconnected { .. } | State::Lost { .. }) => Some(now),
+            (
+                State::Starting { .. }
+                | State::Active { .. }
+                | State::Disconnected { .. }
+                | State::LoggingOff { .. }
+                | State::Lost { .. }
+                | State::Ended { .. },
+                State::Starting { .. }
+                | State::Disconnected { .. }
+                | State::LoggingOff { .. }
+                | State::Lost { .. }
+                | State::Ended { .. },
+            ) => self.closed,
+        }
+    }
 }
 
 /// Where a session stands. Data lives in the variant that needs it.

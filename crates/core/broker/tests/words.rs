@@ -42,6 +42,7 @@ fn session(state: State) -> Session {
         client: Some(ClientFacts { address: "10.0.0.9".into(), ..ClientFacts::default() }),
         last_input: None,
         reconnect: Reconnect::Never,
+        closed: None,
         state,
     }
 }

@@ -55,6 +55,12 @@ pub fn logged_off(head: &[u8], io: u16) -> bool {
         && matches!(said, RPC_INITIATED_LOGOFF | LOGOFF_BY_USER)
 }
 
+/// Whether the frame is an MCS Disconnect Provider Ultimatum (T.125; MS-RDPBCGR 2.2.2.3), whatever its reason: who says so
+/// closes the connection next.
+pub fn ultimatum(head: &[u8]) -> bool {
+    matches!(head, [3, _, _, _, _, 0xf0, _, choice, ..] if choice & 0xfc == 0x20)
+}
+
 /// Whether a frame from a client holds input by a person: keys or the mouse. Not input: synchronising the lock
 /// keys, which clients send by themselves when they get the focus, and time stamps for measuring.
 pub fn carries_input(head: &[u8], io: u16) -> bool {
@@ -202,6 +208,17 @@ mod tests {
         }
         assert!(!logged_off(&slow_path(0x17, 0x2f, 4, 1003), 1003), "from a client");
         assert!(!logged_off(&crate::server::license_valid_client(), 1003));
+    }
+
+    #[test]
+    fn an_ultimatum_is_noticed_whatever_its_reason() {
+        let ours = crate::server::disconnect_ultimatum();
+        assert!(ultimatum(&ours));
+        let [.., choice, reason] = &ours[..] else { panic!("it has a reason") };
+        assert!(ultimatum(&[&ours[..7], &[choice | 1, *reason]].concat()), "the user asked for it");
+        assert!(
+            !ultimatum(&crate::server::license_valid_client()) && !ultimatum(&ours[..7]) && !ultimatum(&[])
+        );
     }
 
     #[test]

@@ -10,9 +10,11 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 /// What we call ourselves in the server's log.
@@ -41,8 +43,8 @@ pub(crate) enum ProbeError {
 
 /// SHA-256 of the DER of the certificate that an RDP server shows, and has the key of.
 pub(crate) async fn certificate(address: &Address) -> Result<[u8; 32], ProbeError> {
-    let place = (address.host(), address.port());
-    let mut plain = TcpStream::connect(place).await.map_err(ProbeError::Unreachable)?;
+    let places = resolve(address).await.map_err(ProbeError::Unreachable)?;
+    let mut plain = TcpStream::connect(&places[..]).await.map_err(ProbeError::Unreachable)?;
     let request = ConnectionRequest::encode(COOKIE, Connecting::PROTOCOLS);
     plain.write_all(&request).await.map_err(ProbeError::Closed)?;
     let confirm = read_frame(&mut plain).await.map_err(ProbeError::Closed)?;
@@ -65,6 +67,22 @@ pub(crate) async fn certificate(address: &Address) -> Result<[u8; 32], ProbeErro
     // whoever is gone by now has answered all the same
     let _ = stream.shutdown().await;
     Ok(sha256)
+}
+
+/// The addresses of a name. The system's look-ups cannot be called off, and each takes a thread: so there are a few at once,
+/// and one that nobody waits for any more counts until it has ended.
+async fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
+    static LOOK_UPS: Semaphore = Semaphore::const_new(16);
+    if let Ok(ip) = address.host().parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, address.port())]);
+    }
+    let place = (address.host().to_owned(), address.port());
+    let permit = LOOK_UPS.acquire().await.map_err(io::Error::other)?;
+    let looked_up = tokio::spawn(async move {
+        let _permit = permit;
+        tokio::net::lookup_host(place).await.map(Vec::from_iter)
+    });
+    looked_up.await?
 }
 
 async fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {

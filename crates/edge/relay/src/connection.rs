@@ -6,13 +6,16 @@ use crate::{
     desktop_leg::{self, DesktopError, DesktopLeg, Plain, Target},
     ending,
     order::Order,
-    pump::{Event, Pump},
+    pump::{Event, LastWords, Pump},
     server::{Shared, Unproved},
     socket,
 };
 use openrdms_broker::{
-    ConnectionId, Cookie,
-    ports::{Admission, AttachRequest, Attached, Attachment, front::ConnectionEnd},
+    ConnectionId, Cookie, Password,
+    ports::{
+        Admission, AttachRequest, Attached, Attachment,
+        front::{ConnectionEnd, DesktopLogon},
+    },
     session::DetachReason,
 };
 use openrdms_rdp::{
@@ -91,12 +94,14 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
         arrival: client.arrival(),
         client: client.facts(peer),
     };
+    let password = std::mem::take(&mut client.password);
     tracing::info!(%connection, %peer, user = %client.user, security = ?client.security,
         arrival = ?request.arrival, "a user is proved");
     // not cancelled from here: the broker answers within its own limit
     let admission = match shared.front.attach(request).await {
         Ok(admission) => admission,
         Err(refusal) => {
+            drop(password);
             tracing::info!(%connection, error = %refusal, "a user gets no desktop");
             let last = ending::refusal(early_flags, Some(ending::refused_info(refusal)));
             Box::pin(ending::tell(&mut client.stream, &last, limits)).await;
@@ -112,8 +117,10 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
         kill.throw(DetachReason::Service);
     }));
 
-    let (user, password) = (&desktop_user, &client.password);
-    let target = Target { endpoint: &endpoint, certificate_sha256, user, logon, password };
+    // what is not needed is wiped now, the rest as soon as the desktop has it
+    let password = if logon == DesktopLogon::Password { password } else { Password::default() };
+    let target =
+        Target { endpoint: &endpoint, certificate_sha256, user: &desktop_user, logon, password: &password };
     let opening = desktop_leg::open(target, &client.accepted.client, &client.accepted.info);
     let opened = tokio::select! {
         biased;
@@ -122,6 +129,7 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
             opened.unwrap_or(Err(DesktopError::TimedOut)).map_err(Err)
         }
     };
+    drop(password);
     let leg = match opened {
         Ok(leg) => leg,
         Err(why) => {
@@ -238,7 +246,12 @@ async fn finish(
             // its last words, a disconnect request perhaps
             let _ = timeout(DESKTOP_CLOSE, pump.empty_to_desktop()).await;
             close_desktop(&mut pump.desktop).await;
-            return ConnectionEnd::ClientGone;
+            // a client may leave as soon as it has read that the desktop does
+            return match pump.last_words() {
+                LastWords::None => ConnectionEnd::ClientGone,
+                LastWords::Leaving => ConnectionEnd::DesktopGone,
+                LastWords::LoggedOff => ConnectionEnd::LoggedOff,
+            };
         }
         Stop::DesktopGone => {
             // its last words, its own reason perhaps
@@ -248,8 +261,10 @@ async fn finish(
             });
             let said = matches!(said.await, Ok(Ok(())));
             ending::after(&mut pump.client, said, limits).await;
-            let logged_off = pump.logged_off();
-            return if logged_off { ConnectionEnd::LoggedOff } else { ConnectionEnd::DesktopGone };
+            return match pump.last_words() {
+                LastWords::None | LastWords::Leaving => ConnectionEnd::DesktopGone,
+                LastWords::LoggedOff => ConnectionEnd::LoggedOff,
+            };
         }
         Stop::Ordered(reason) => ending::ordered_info(reason),
         Stop::Unwanted(info) => Some(info),

@@ -4,7 +4,7 @@
 //! A local desktop's socket lies in a directory that the desktop's user can write. So it is opened without following a
 //! link, must be a socket, is connected to through the open descriptor (not by name again), and a process of the right uid
 //! must answer. A machine is reached over the network. Either must show the pinned certificate, before it is told
-//! anything of the user but the name. After that it is still not trusted.
+//! anything of the user. After that it is still not trusted.
 
 use crate::{framed::read_frame, pin, socket};
 use openrdms_broker::{Endpoint, Password, ports::front::DesktopLogon};
@@ -28,6 +28,8 @@ use tokio_util::either::Either;
 
 /// Sent as the password. A local desktop checks none, and must never see the user's.
 const NO_PASSWORD: &str = "none";
+/// What we call ourselves in the log of a machine.
+const OUR_NAME: &str = "openrdms";
 /// A desktop starts its RDP server again when that dies, within some tens of milliseconds.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 /// A socket that appears in a hostile directory gives no event to wait for.
@@ -87,8 +89,13 @@ pub(crate) async fn open(
             Either::Right(tcp)
         }
     };
+    // in clear, so a machine hears the user's name behind TLS only
+    let cookie = match target.endpoint {
+        Endpoint::Unix { .. } => target.user,
+        Endpoint::Tcp(_) => OUR_NAME,
+    };
     plain
-        .write_all(&ConnectionRequest::encode(target.user, Connecting::PROTOCOLS))
+        .write_all(&ConnectionRequest::encode(cookie, Connecting::PROTOCOLS))
         .await
         .map_err(DesktopError::Closed)?;
     let confirm = ConnectionConfirm::parse(&read_frame(&mut plain).await.map_err(DesktopError::Closed)?)?;

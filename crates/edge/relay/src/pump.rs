@@ -46,6 +46,17 @@ pub enum Event {
     DesktopBroke(DesktopFault),
 }
 
+/// What a desktop says before it closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastWords {
+    /// It has said nothing.
+    None,
+    /// That it closes.
+    Leaving,
+    /// That its user is logged off.
+    LoggedOff,
+}
+
 /// Both legs and what is under way between them.
 pub struct Pump<C, D> {
     /// The client's leg. Between two calls it may be spoken to only where no frame is under way.
@@ -68,8 +79,7 @@ struct Watch {
     share_id: Option<u32>,
     /// A Font Map has come.
     ready: bool,
-    /// The desktop has said that its user is logged off.
-    logged_off: bool,
+    last_words: LastWords,
     input_reported: Option<Instant>,
 }
 
@@ -124,8 +134,15 @@ where
     /// Begins between two legs whose next byte is the first of a frame. `io` is the client's I/O channel.
     pub fn new(client: C, desktop: D, map: Option<ChannelMap>, io: u16) -> Self {
         let guard = Guard::new(io);
-        let watch =
-            Watch { map, io, guard, share_id: None, ready: false, logged_off: false, input_reported: None };
+        let watch = Watch {
+            map,
+            io,
+            guard,
+            share_id: None,
+            ready: false,
+            last_words: LastWords::None,
+            input_reported: None,
+        };
         Self { client, desktop, down: Lane::new(), up: Lane::new(), watch }
     }
 
@@ -154,9 +171,9 @@ where
         self.watch.share_id
     }
 
-    /// Whether the last that the desktop said of the session is that its user is logged off.
-    pub fn logged_off(&self) -> bool {
-        self.watch.logged_off
+    /// What the desktop has said of its leaving.
+    pub fn last_words(&self) -> LastWords {
+        self.watch.last_words
     }
 
     /// Whether the client has had any frame from the desktop.
@@ -234,7 +251,11 @@ impl Watch {
             self.ready = true;
             return Notice::Report(Event::Ready);
         }
-        self.logged_off |= watch::logged_off(head, self.io);
+        if watch::logged_off(head, self.io) {
+            self.last_words = LastWords::LoggedOff;
+        } else if self.last_words == LastWords::None && watch::ultimatum(head) {
+            self.last_words = LastWords::Leaving;
+        }
         Notice::Pass
     }
 }

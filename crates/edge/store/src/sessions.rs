@@ -75,6 +75,7 @@ pub(crate) async fn insert(
         client: None,
         last_input: None,
         reconnect: Reconnect::Never,
+        closed: None,
         state: new.state,
     };
     let query = sqlx::query(

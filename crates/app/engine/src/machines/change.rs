@@ -4,7 +4,9 @@ use crate::collections::MAX_SIZE;
 use crate::{Engine, EngineError};
 use openrdms_broker::machine::MOST_WEIGHT;
 use openrdms_broker::ports::{Existing, SessionFilter, StoreError};
-use openrdms_broker::{Address, CollectionAlias, Desktop, HostName, Machine, MachineLogon, SettingOwner};
+use openrdms_broker::{
+    Address, CollectionAlias, Desktop, DesktopName, HostName, Machine, MachineLogon, SettingOwner, machine,
+};
 
 /// How often a machine may change under us before we give up: each time somebody else has made progress.
 const MAX_STALE: usize = 32;
@@ -75,10 +77,16 @@ impl Engine {
         if let Some(alias) = &new.collection {
             store.collection(alias.as_str()).await?.ok_or(EngineError::NotFound("collection"))?;
         }
-        let taken = store.host(new.name.as_str()).await?.is_some()
-            || store.document::<Machine>(new.name.as_str()).await?.is_some();
+        // what a removal that was killed has left of a machine is in nobody's way
+        let other = store.host(new.name.as_str()).await?.is_some_and(|host| host.lease.kind != machine::KIND);
+        let taken = other || store.document::<Machine>(new.name.as_str()).await?.is_some();
         if taken || new.name.is(self.inner.host.name()) {
             return Err(StoreError::Conflict(Existing::Host).into());
+        }
+        let place =
+            DesktopName::new(new.name.as_str()).map_err(|error| EngineError::Invalid(error.to_string()))?;
+        if store.desktop(&place).await?.is_some_and(|desktop| !desktop.host.is(&new.name)) {
+            return Err(StoreError::Conflict(Existing::Desktop).into());
         }
         let certificate = self.shown_certificate(&new.address, new.certificate_sha256).await?;
         let machine = Machine::new(new.name, new.address, certificate);
@@ -86,17 +94,26 @@ impl Engine {
         new.change.apply(&mut machine);
         store.insert_document(&machine).await?;
         self.read_machines().await?;
-        if let Some(entry) = self.inner.machines.find(&machine.name) {
-            self.look_at_machine(entry).await;
-        }
-        if let Some(alias) = &new.collection
-            && let Err(error) = self.place_machine(&machine.name, Some(alias)).await
-        {
+        if let Err(error) = self.begin_with(&machine, new.collection.as_ref()).await {
             // all or nothing
             self.remove_machine(&machine.name).await?;
             return Err(error);
         }
         Ok(machine)
+    }
+
+    /// It has just answered.
+    async fn begin_with(
+        &self,
+        machine: &Machine,
+        collection: Option<&CollectionAlias>,
+    ) -> Result<(), EngineError> {
+        let host = self.inner.machines.port()?.host(machine);
+        self.vouch_for(&*host, self.inner.config.machine_lease).await?;
+        if let Some(alias) = collection {
+            self.place_machine(&machine.name, Some(alias)).await?;
+        }
+        Ok(())
     }
 
     /// A machine.
@@ -143,7 +160,8 @@ impl Engine {
         let place = machine.desktop().map_err(|error| EngineError::Invalid(error.to_string()))?;
         let before = store.desktop(&place).await?;
         if before.as_ref().is_some_and(|desktop| !desktop.host.is(name)) {
-            return Err(StoreError::Conflict(Existing::Desktop).into());
+            let conflict = StoreError::Conflict(Existing::Desktop).into();
+            return if alias.is_some() { Err(conflict) } else { Ok(None) };
         }
         let before = before.map(|desktop| desktop.collection);
         let same = |alias: &CollectionAlias| {
@@ -184,19 +202,27 @@ impl Engine {
     /// `NotFound`; `Store(Conflict)` while it has sessions that have not ended.
     pub async fn remove_machine(&self, name: &HostName) -> Result<(), EngineError> {
         let store = &self.inner.store;
-        let machine = self.machine(name).await?;
-        let of_host = SessionFilter { host: Some(machine.name.clone()), ..SessionFilter::default() };
+        let of_host = SessionFilter { host: Some(name.clone()), ..SessionFilter::default() };
         if store.count_sessions(&of_host).await? > 0 {
             return Err(StoreError::Conflict(Existing::SessionInDesktop).into());
         }
-        self.place_machine(&machine.name, None).await?;
-        let owner = SettingOwner::Host(machine.name.clone());
+        match self.place_machine(name, None).await {
+            // a removal that was killed goes on here
+            Err(EngineError::NotFound(_)) if self.is_left_of_a_machine(name).await? => {}
+            placed => drop(placed?),
+        }
+        let owner = SettingOwner::Host(name.clone());
         for setting in store.settings(&owner).await? {
             gone(store.remove_setting(&owner, &setting.name).await)?;
         }
-        gone(store.delete_document::<Machine>(machine.name.as_str()).await)?;
+        gone(store.delete_document::<Machine>(name.as_str()).await)?;
         self.read_machines().await?;
-        gone(store.delete_host(&machine.name).await)
+        gone(store.delete_host(name).await)
+    }
+
+    async fn is_left_of_a_machine(&self, name: &HostName) -> Result<bool, EngineError> {
+        let host = self.inner.store.host(name.as_str()).await?;
+        Ok(host.is_some_and(|host| host.lease.kind == machine::KIND))
     }
 
     /// The certificate that is shown at an address; `Invalid` where it has to be another.

@@ -76,10 +76,12 @@ impl Provider for RdshServer {
 
     async fn delete(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         admin_only(call.who)?;
-        let Server { host, machine } = find(cx, call.path).await?;
+        let Server { host, .. } = find(cx, call.path).await?;
         call.audit.target = host.lease.host.to_string();
-        let machine = machine.ok_or_else(no_machine)?;
-        Ok(cx.engine.remove_machine(&machine.name).await?)
+        if !machine::is_machine(&host) {
+            return Err(no_machine());
+        }
+        Ok(cx.engine.remove_machine(&host.lease.host).await?)
     }
 
     async fn put(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
@@ -234,7 +236,9 @@ fn known(call: &Call<'_>, parameter: &str) -> Result<u32, MethodError> {
 
 fn state(host: &KnownHost, machine: Option<&Machine>, now: Timestamp) -> u32 {
     match (host.is_up(now), host.intake) {
-        (false, _) if machine.is_some_and(|machine| machine.start == MachineStart::Told) => STARTING,
+        (false, _) if machine.is_some_and(|machine| matches!(machine.start, MachineStart::Told { .. })) => {
+            STARTING
+        }
         (false, _) => UNKNOWN,
         (true, Intake::Open) => RUNNING,
         (true, Intake::Drained) => STOPPING,

@@ -22,6 +22,7 @@ pub(crate) fn session(state: State) -> Session {
         client: None,
         last_input: None,
         reconnect: Reconnect::Never,
+        closed: None,
         state,
     }
 }

@@ -506,11 +506,28 @@ async fn a_desktop_that_says_that_its_user_is_logged_off_is_taken_at_its_word() 
     said[code] = 0x0c;
     far.write_all(&[said.clone(), disconnect_ultimatum()].concat()).await.unwrap();
     far.shutdown().await.unwrap();
-    assert_eq!(rest(&mut client).await, [said, disconnect_ultimatum()].concat());
+    assert_eq!(rest(&mut client).await, [said.clone(), disconnect_ultimatum()].concat());
     drop(client);
     relay.attached().await;
     relay.activated().await;
     assert_eq!(relay.closed().await, ConnectionEnd::LoggedOff);
+
+    // a client that leaves as soon as it has read that has not left by itself
+    for (words, end) in [
+        (said.clone(), ConnectionEnd::LoggedOff),
+        (disconnect_ultimatum(), ConnectionEnd::DesktopGone),
+        (font_map(), ConnectionEnd::ClientGone),
+    ] {
+        let (mut client, mut far) = active(&mut relay, &desktop, &Client::default()).await;
+        far.write_all(&words).await.unwrap();
+        far.flush().await.unwrap();
+        assert_eq!(frame(&mut client).await, words);
+        drop(client);
+        assert!(rest(&mut far).await.is_empty());
+        relay.attached().await;
+        relay.activated().await;
+        assert_eq!(relay.closed().await, end);
+    }
 }
 
 #[tokio::test]
