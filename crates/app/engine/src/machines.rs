@@ -204,7 +204,6 @@ impl Engine {
                 if let Err(error) = self.inner.store.delete_host(name).await {
                     tracing::debug!(machine = %name, %error, "a removed machine has no host to forget");
                 }
-                return;
             }
             (Some(before), Word::Given) if before != word => {
                 tracing::info!(machine = %name, address = %machine.address, "a machine answers");
