@@ -1,6 +1,7 @@
 """Machines: real session hosts (Debian's xrdp with sesman) that users are led to, and what is known of them."""
 
 import hashlib
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -83,6 +84,18 @@ def test_users_get_desktops_on_machines_and_come_back_to_them(server, desk, farm
     assert (again, back["Uid"]) == (host, session["Uid"])
     assert host.ask(client, "alice", "echo $$") == pid, "the same shell"
     assert sum(host.sessions() for host in farm.values()) == 2
+
+
+def test_a_service_that_was_killed_finds_what_stands(server, desk, farm):
+    client, host, session = connect(desk, farm, "alice")
+    pid = host.ask(client, "alice", "echo $$")
+    server.process.signal(signal.SIGKILL)
+    server.process.wait_end()
+    client.wait_end()
+    server.start()
+    assert server.wait_state("alice", "Disconnected")["Uid"] == session["Uid"]
+    client, again, _ = connect(desk, farm, "alice")
+    assert (again, host.ask(client, "alice", "echo $$")) == (host, pid)
 
 
 def test_what_cannot_be_done_on_a_machine_says_so_and_is_not_done(server, desk, farm, admin):
