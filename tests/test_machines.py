@@ -21,8 +21,6 @@ USERS = ("alice", "bob")
 def hosts(server, tmp_path_factory) -> Iterator[list[SessionHost]]:
     """Two session hosts whose accounts have the passwords that the deployment's have, and a collection without them."""
     directory = tmp_path_factory.mktemp("hosts")
-    for parent in (directory, directory.parent, directory.parent.parent):
-        parent.chmod(0o755)
     users = {user: server.passwords[user] for user in USERS}
     server.cli("collection", "create", "farm", "--size", "0")
     with SessionHost(directory, "rdsh1", users) as one, SessionHost(directory, "rdsh2", users) as two:

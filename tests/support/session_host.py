@@ -132,7 +132,6 @@ class SessionHost:
         etc, homes = self.directory / "etc", self.directory / "home"
         for made in (etc, homes, self.directory / "log"):
             made.mkdir(parents=True)
-        self.directory.chmod(0o755)
         self._make_accounts(homes)
         self.certificate = certificates.make(etc, rsa.generate_private_key(65537, 2048))
         SessionHost._displays += 20
