@@ -1,6 +1,6 @@
 //! `OpenRDMS_Host`: what runs desktops, whether a node vouches for it, draining, and the machines that administrators add.
 
-use super::machine::{self, hex, is_machine, logon_name, no_machine, or_null};
+use super::machine::{self, hex, is_machine, logon_name, no_machine};
 use super::{datetime, intake};
 use crate::changes;
 use crate::error::{MethodError, fault};
@@ -147,12 +147,12 @@ async fn instance(
         .with("Kind", lease.kind.as_str())
         .with("State", state)
         .with("Drained", host.intake == Intake::Drained)
-        .with("Address", or_null(machine.map(|machine| machine.address.to_string())))
-        .with("CertificateSha256", or_null(machine.map(|machine| hex(&machine.certificate_sha256))))
-        .with("Logon", or_null(machine.map(|machine| logon_name(machine.logon))))
-        .with("SessionLimit", or_null(machine.map(|machine| machine.session_limit)))
-        .with("RelativeWeight", or_null(machine.map(|machine| machine.weight)))
-        .with("CollectionAlias", or_null(placed.map(|alias| alias.to_string())))
+        .with("Address", machine.map(|machine| machine.address.to_string()))
+        .with("CertificateSha256", machine.map(|machine| hex(&machine.certificate_sha256)))
+        .with("Logon", machine.map(|machine| logon_name(machine.logon)))
+        .with("SessionLimit", machine.map(|machine| machine.session_limit))
+        .with("RelativeWeight", machine.map(|machine| machine.weight))
+        .with("CollectionAlias", placed.map(|alias| alias.to_string()))
         .with("LeaseUntil", datetime(lease.until))
         .with("Sessions", store.count_sessions(&of_host).await.map_err(fault)?)
         .with("Desktops", store.count_desktops(&lease.host).await.map_err(fault)?)

@@ -7,7 +7,7 @@ use openrdms_broker::ports::StoreError;
 use openrdms_broker::{
     Address, CollectionAlias, DesktopName, HostName, KnownHost, Machine, MachineLogon, machine,
 };
-use openrdms_cim::{CimError, Params, Value, WmiCode};
+use openrdms_cim::{CimError, Params, WmiCode};
 use openrdms_engine::{EngineError, MachineChange};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -144,14 +144,6 @@ fn invalid(message: String) -> CimError {
 /// Whether a property was given, if only as null.
 pub(super) fn says(params: &Params, name: &str) -> bool {
     params.0.iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
-}
-
-/// Null for what there is not.
-pub(super) fn or_null<T>(value: Option<T>) -> Value
-where
-    Value: From<T>,
-{
-    value.map_or(Value::Null, Value::from)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! made, put into collections and removed here too. The host of a node comes by itself when the node serves it, and may
 //! have desktops of every collection.
 
-use super::machine::{self, no_machine, or_null};
+use super::machine::{self, no_machine};
 use super::settings;
 use crate::error::{MethodError, fault};
 use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only};
@@ -274,6 +274,6 @@ async fn instance(
     Ok(Instance::of(class)
         .with("Name", host.lease.host.as_str())
         .with("ConnectionBroker", broker.map(|node| node.lease.host.as_str()))
-        .with("CollectionAlias", or_null(placed.map(|alias| alias.to_string())))
+        .with("CollectionAlias", placed.map(|alias| alias.to_string()))
         .with("ServerState", state(host, machine.as_ref(), cx.engine.now())))
 }
