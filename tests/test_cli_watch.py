@@ -63,12 +63,17 @@ def test_filters_of_a_watch_hold_for_the_list_and_the_changes(server, desk, tmp_
     for user in ("alice", "bob"):
         desk.freerdp(user).desktop()
         server.wait_state(user, "Active")
-    with Watcher(server, tmp_path, "session", *words, "--user", "alice", "--state", "disconnected") as watcher:
-        server.cli("session", "disconnect", "--user", "bob", "--force")
-        server.cli("session", "disconnect", "--user", "alice", "--force")
+    with Watcher(server, tmp_path, "session", *words, "--user", "alice", "--state", "active") as watcher:
+        watcher.wait_change("Listed", "alice", "Active")
+        for user in ("bob", "alice"):
+            server.cli("session", "disconnect", "--user", user, "--force")
         watcher.wait_change("Modified", "alice", "Disconnected")
-        assert {t["UserName"] for t in watcher.told()} == {"alice"}
+        # of a state that nobody asked for
+        server.cli("session", "logoff", "--user", "alice", "--force")
+        server.wait_no_session("alice")
         assert watcher.interrupt() == 0
+        assert {t["UserName"] for t in watcher.told()} == {"alice"}
+        assert [t["State"] for t in watcher.told()][-1] == "Disconnected"
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

@@ -19,7 +19,7 @@ use openrdms_broker::ports::{Host, HostError, Machines, Roomy, SessionFilter, St
 use openrdms_broker::session::EndReason;
 use openrdms_broker::session::transition::Event;
 use openrdms_broker::{
-    Address, CollectionAlias, DesktopName, HostName, Intake, Machine, MachineStart, Session, State,
+    Address, CollectionAlias, Desktop, DesktopName, HostName, Intake, Machine, MachineStart, Session, State,
     Timestamp, UserName,
 };
 use std::collections::HashMap;
@@ -111,6 +111,12 @@ impl Engine {
     /// Where the desktop of that host stands, if it is a machine of this node's.
     pub(crate) fn standing(&self, name: &HostName) -> Option<Standing> {
         self.host_of(name)?.standing()
+    }
+
+    /// The SHA-256 of the certificate that a desktop has to show: that of its machine, where it stands on one.
+    pub fn pinned(&self, desktop: &Desktop) -> [u8; 32] {
+        let machine = self.inner.machines.find(&desktop.host).map(|entry| entry.machine);
+        machine.map_or(desktop.certificate_sha256, |machine| machine.certificate_sha256)
     }
 
     /// Whether this node knows any machine.

@@ -135,7 +135,7 @@ async fn users_are_spread_by_weight_and_a_full_machine_gets_none() {
     assert_eq!(second.admission.certificate_sha256, PIN);
 
     // a limit below what is there takes nobody away, and lets nobody in
-    farm.engine.change_machine(&name("a"), limit(1)).await.unwrap();
+    farm.engine.change_machine(&name("a"), limit(1), None).await.unwrap();
     farm.engine.set_intake("b", openrdms_broker::Intake::Drained).await.unwrap();
     first.goes_away().await;
     assert!(farm.attach("alice").await.is_ok(), "whoever has a session comes back to it");
@@ -356,15 +356,28 @@ async fn a_machine_is_added_only_where_it_shows_what_it_has_to() {
     assert!(matches!(farm.engine.add_machine(nowhere).await, Err(EngineError::NotFound("collection"))));
     assert!(farm.engine.store().host("b").await.unwrap().is_none(), "and nothing of it is left");
     for bad in [limit(0), MachineChange { weight: Some(0), ..MachineChange::default() }] {
-        assert!(matches!(farm.engine.change_machine(&name("a"), bad).await, Err(EngineError::Invalid(_))));
+        assert!(matches!(
+            farm.engine.change_machine(&name("a"), bad, None).await,
+            Err(EngineError::Invalid(_))
+        ));
     }
+    let heavy = || MachineChange { weight: Some(9), ..MachineChange::default() };
+    let nowhere = CollectionAlias::new("no").unwrap();
+    let refused = farm.engine.change_machine(&name("a"), heavy(), Some(Some(&nowhere))).await;
+    assert!(matches!(refused, Err(EngineError::NotFound("collection"))), "{refused:?}");
+    assert_ne!(farm.engine.machine(&name("a")).await.unwrap().weight, 9, "all or nothing");
     // the certificate was renewed, and the administrator says so
     farm.network.put("a", [9; 32]);
     let wrong = MachineChange { certificate_sha256: Some(PIN), ..MachineChange::default() };
-    assert!(matches!(farm.engine.change_machine(&name("a"), wrong).await, Err(EngineError::Invalid(_))));
+    assert!(matches!(
+        farm.engine.change_machine(&name("a"), wrong, None).await,
+        Err(EngineError::Invalid(_))
+    ));
     let right = MachineChange { certificate_sha256: Some([9; 32]), ..MachineChange::default() };
-    farm.engine.change_machine(&name("a"), right).await.unwrap();
+    farm.engine.change_machine(&name("a"), right, None).await.unwrap();
     assert_eq!(farm.attach("alice").await.unwrap().admission.certificate_sha256, [9; 32]);
+    let desktop = farm.engine.store().desktop(&DesktopName::new("a").unwrap()).await.unwrap().unwrap();
+    assert_eq!(farm.engine.pinned(&desktop), [9; 32], "which is what is told of it");
 }
 
 #[tokio::test]

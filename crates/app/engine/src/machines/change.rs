@@ -125,15 +125,17 @@ impl Engine {
         Ok(found.ok_or(EngineError::NotFound("machine"))?.document)
     }
 
-    /// Changes a machine. Connections that are there stay as they are.
+    /// Changes a machine, and with `place` the collection that it is in, all or nothing. Connections that are there stay
+    /// as they are.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` where it shows another certificate than it has to, or a limit or weight is out of bounds;
-    /// what the host says where nobody answers at a new address.
+    /// what the host says where nobody answers at a new address; those of [`Engine::place_machine`].
     pub async fn change_machine(
         &self,
         name: &HostName,
         change: MachineChange,
+        place: Option<Option<&CollectionAlias>>,
     ) -> Result<Machine, EngineError> {
         change.check()?;
         let machine = self.machine(name).await?;
@@ -141,6 +143,10 @@ impl Engine {
             let address = change.address.as_ref().unwrap_or(&machine.address);
             let pinned = change.certificate_sha256.unwrap_or(machine.certificate_sha256);
             self.shown_certificate(address, Some(pinned)).await?;
+        }
+        // after this only the store can fail
+        if let Some(place) = place {
+            self.place_machine(name, place).await?;
         }
         self.change_stored(name, |machine| change.apply(machine)).await
     }

@@ -76,6 +76,8 @@ pub(crate) struct Known<'a> {
     pub(crate) session: Option<Session>,
     pub(crate) owner: Option<UserName>,
     pub(crate) state: PowerState,
+    /// The SHA-256 of the certificate that it has to show.
+    pin: [u8; 32],
 }
 
 impl<'a> Known<'a> {
@@ -89,7 +91,7 @@ impl<'a> Known<'a> {
         let owner = store.assignment(&desktop.name).await?.map(|found| found.user);
         let host = hosts.iter().find(|host| host.lease.host.is(&desktop.host));
         let state = PowerState::of(desktop, session.as_ref(), host, cx.engine.now());
-        Ok(Self { desktop, session, owner, state })
+        Ok(Self { desktop, session, owner, state, pin: cx.engine.pinned(desktop) })
     }
 }
 
@@ -114,5 +116,5 @@ fn instance(class: &Class, known: &Known<'_>) -> Instance {
         .with("State", state(known.state))
         .with("UserName", known.session.as_ref().map(|session| session.user.to_string()))
         .with("Owner", known.owner.as_ref().map(ToString::to_string))
-        .with("CertificateSha256", hex(&desktop.certificate_sha256))
+        .with("CertificateSha256", hex(&known.pin))
 }

@@ -91,19 +91,17 @@ impl Provider for OpenRdmsHost {
             }
         }
         let change = machine::change(call.params)?;
+        let collection = machine::collection(call.params)?;
+        let place = machine::says(call.params, "CollectionAlias").then_some(collection.as_ref());
+        let drained = call.params.boolean("Drained")?;
         call.audit.detail = said(call.params);
-        if change != MachineChange::default() {
-            cx.engine.change_machine(name, change).await?;
+        if place.is_some() || change != MachineChange::default() {
+            cx.engine.change_machine(name, change, place).await?;
         }
-        if machine::says(call.params, "CollectionAlias") {
-            cx.engine.place_machine(name, machine::collection(call.params)?.as_ref()).await?;
+        if let Some(drained) = drained {
+            let intake = if drained { Intake::Drained } else { Intake::Open };
+            cx.engine.set_intake(name.as_str(), intake).await?;
         }
-        let intake = match call.params.boolean("Drained")? {
-            Some(true) => Intake::Drained,
-            Some(false) => Intake::Open,
-            None => return Ok(()),
-        };
-        cx.engine.set_intake(name.as_str(), intake).await?;
         Ok(())
     }
 }

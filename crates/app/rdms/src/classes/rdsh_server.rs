@@ -157,7 +157,7 @@ async fn number(
             let value = call.params.required_sint32("Value")?;
             let change = machine::number_change(name, value)
                 .map_err(|error| MethodError::said(error.code, error.message))?;
-            cx.engine.change_machine(&machine.name, change).await?;
+            cx.engine.change_machine(&machine.name, change, None).await?;
             Ok(())
         }
         _ => Err(settings::other_type(name, "a text")),

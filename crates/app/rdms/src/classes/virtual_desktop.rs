@@ -138,7 +138,7 @@ fn wanted_power(vm_state: u32) -> Result<Power, MethodError> {
 }
 
 fn instance(class: &Class, known: &Known<'_>) -> Instance {
-    let Known { desktop, session, owner, state } = known;
+    let Known { desktop, session, owner, state, .. } = known;
     Instance::of(class)
         .with("Name", desktop.name.as_str())
         .with("HostName", desktop.host.as_str())
