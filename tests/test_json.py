@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -116,7 +117,7 @@ def test_the_local_socket_is_a_door_too(server):
     assert json.loads(body)["items"][0]["State"] == "Up"
 
 
-def test_a_collection_is_made_changed_and_removed(admin, alice):
+def test_a_collection_is_made_changed_and_removed(server, admin, alice):
     refused = alice.refused("POST", "OpenRDMS_Collection", json={"Alias": "extra"})
     assert refused == (403, "WBEM_E_ACCESS_DENIED")
     made = admin.request("POST", "OpenRDMS_Collection", json={"Alias": "extra", "Size": 1, "IdleLimitSeconds": 600})
@@ -130,6 +131,16 @@ def test_a_collection_is_made_changed_and_removed(admin, alice):
     assert changed.json()["DisplayName"] == "Extra desktops"
     stale = admin.refused("PATCH", *one, json={"DisplayName": "x"}, headers={"If-Match": got.headers["ETag"]})
     assert stale == (412, "WBEM_E_INVALID_OBJECT")
+
+    def change(tag: str, name: str) -> int:
+        with Json(server.ready["wsman_http"], "admin", server.passwords["admin"]) as api:
+            return api.request("PATCH", *one, json={"DisplayName": name}, headers={"If-Match": tag}).status_code
+
+    for turn in range(10):
+        tag = admin.request("GET", *one).headers["ETag"]
+        with ThreadPoolExecutor(4) as writers:
+            codes = list(writers.map(lambda writer: change(tag, f"{turn} {writer}"), range(4)))  # noqa: B023
+        assert sorted(codes) == [200, 412, 412, 412], "of those who have seen the same one changes it"
     assert admin.refused("PATCH", *one, json={"Size": 5}) == (400, "WBEM_E_READ_ONLY")
     assert admin.refused("POST", "OpenRDMS_Collection", json={"Alias": "EXTRA"}) == (409, "WBEM_E_ALREADY_EXISTS")
     assert admin.request("DELETE", *one).status_code == 204

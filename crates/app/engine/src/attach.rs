@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 /// How many free desktops are tried at once: another node may take the first one meanwhile.
 const CANDIDATES: u32 = 8;
+/// How many desktops are tried for one client when they do not start.
+const STARTS: u32 = 3;
 
 /// WBEM_E_ACCESS_DENIED, _NOT_FOUND, _NOT_AVAILABLE, _FAILED: what the audit trail says of a refusal.
 fn code(refusal: Refusal) -> u32 {
@@ -123,13 +125,30 @@ impl Engine {
             .await?
             .ok_or_else(|| Failed { refusal: Refusal::NotAllowed, why: "the account is gone".into() })?;
         let collection = self.route(request).await?;
+        let mut more = STARTS;
         loop {
             let session = self.session_for(leg, request, &account, &collection).await?;
             let Some(session) = session else { continue };
-            if let Some(bound) = self.bind(&session, &account, request).await? {
-                return Ok((session, bound));
+            match self.bind(&session, &account, request).await {
+                Ok(Some(bound)) => return Ok((session, bound)),
+                Ok(None) => {}
+                Err(failed) => {
+                    more -= 1;
+                    let broken = self.inner.failing.contains(&session.desktop);
+                    if more == 0 || !broken || !self.another_is_free(&collection, &request.user).await {
+                        return Err(failed);
+                    }
+                }
             }
         }
+    }
+
+    /// Whether the user could have a desktop in which no logon has just failed.
+    async fn another_is_free(&self, collection: &Collection, user: &UserName) -> bool {
+        let free = self.free_for(collection, user).await;
+        // the first one: those that fail are the last
+        let first = free.ok().flatten().and_then(|free| free.into_iter().next());
+        first.is_some_and(|first| !self.inner.failing.contains(&first.desktop.name))
     }
 
     /// The user's own session wins over choosing a desktop. `None`: the world moved; look again.
@@ -224,8 +243,11 @@ impl Engine {
         let mut free: Vec<_> = machines
             .map(|roomy| Free { desktop: roomy.desktop, places: Some(roomy.machine.session_limit) })
             .collect();
-        let local = store.free_desktops(&collection.alias, host, owner, now(), CANDIDATES).await?;
+        let failing = &self.inner.failing;
+        let most = CANDIDATES.saturating_add(u32::try_from(failing.len()).unwrap_or(u32::MAX));
+        let local = store.free_desktops(&collection.alias, host, owner, now(), most).await?;
         free.extend(local.into_iter().map(|desktop| Free { desktop, places: None }));
+        free.sort_by_key(|free| failing.contains(&free.desktop.name));
         if !free.is_empty() {
             if own.is_none() && collection.kind == CollectionKind::AutomaticPersonal {
                 return self.assign_one_of(free, user).await.map(|()| None);
@@ -307,8 +329,7 @@ impl Engine {
         // until its session has ended
         let pending = self.inner.starts.pending(&session.desktop);
         let watched = self.inner.starts.watched(&session.desktop);
-        let desktop = self.desktop_of(session).await?;
-        let running = match desktop.handle {
+        let running = match self.desktop_of(session).await?.handle {
             Some(handle) if self.inner.host.running(&handle).await => Some(handle),
             Some(_) | None => None,
         };
@@ -332,8 +353,9 @@ impl Engine {
                 return Ok(None);
             }
         };
-        let (endpoint, certificate_sha256) = (handle.endpoint, desktop.certificate_sha256);
-        Ok(Some(Bound { endpoint, certificate_sha256, logon: DesktopLogon::Nothing }))
+        // after the start, which may have found another one
+        let certificate_sha256 = self.desktop_of(session).await?.certificate_sha256;
+        Ok(Some(Bound { endpoint: handle.endpoint, certificate_sha256, logon: DesktopLogon::Nothing }))
     }
 
     async fn route(&self, request: &AttachRequest) -> Result<Collection, Failed> {

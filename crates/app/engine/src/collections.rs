@@ -1,10 +1,12 @@
 //! Making and deleting collections with their desktops.
 
+use crate::jobs::JobFilter;
 use crate::{Engine, EngineError, now};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use openrdms_broker::ports::{Existing, StoreError};
 use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, Machine, UserName};
 use std::sync::Arc;
+use tokio::sync::RwLock;
 
 /// The most desktops that one collection may hold.
 pub(crate) const MAX_SIZE: u32 = 1000;
@@ -13,6 +15,10 @@ pub const PREPARED_AT_ONCE: usize = 4;
 
 /// The longest name that is shown, in characters: it is in every list, whose length is limited.
 const LONGEST_NAME: usize = 256;
+
+/// Held while desktops have files and no row: to read by whoever makes them, to write by whoever takes them away, so
+/// that nobody throws away what somebody else has just made under the same name.
+pub(crate) type Files = RwLock<()>;
 
 impl Engine {
     /// Makes a collection and prepares its desktops, `ALIAS-001` and on; when it was made is now.
@@ -34,13 +40,19 @@ impl Engine {
         if self.inner.store.collection(collection.alias.as_str()).await?.is_some() {
             return Err(StoreError::Conflict(Existing::Collection).into());
         }
-        let desktops: Vec<Desktop> = stream::iter(1..=collection.size)
-            .map(|number| self.numbered_desktop(&collection.alias, number))
-            .buffered(PREPARED_AT_ONCE)
-            .try_collect()
-            .await?;
-        self.inner.store.insert_collection(&collection, &desktops).await?;
-        Ok(())
+        let names = (1..=collection.size)
+            .map(|number| DesktopName::new(&format!("{}-{number:03}", collection.alias)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| EngineError::Invalid(error.to_string()))?;
+        self.making(names.clone(), async {
+            let desktops: Vec<Desktop> = stream::iter(names)
+                .map(|name| self.prepare_desktop(&collection.alias, name))
+                .buffered(PREPARED_AT_ONCE)
+                .try_collect()
+                .await?;
+            Ok(self.inner.store.insert_collection(&collection, &desktops).await?)
+        })
+        .await
     }
 
     /// Adds a desktop of that name to a collection.
@@ -59,8 +71,11 @@ impl Engine {
         if machine.is_some() || self.inner.store.desktop(&name).await?.is_some() {
             return Err(StoreError::Conflict(Existing::Desktop).into());
         }
-        let desktop = self.prepare_desktop(&collection.alias, name).await?;
-        Ok(self.inner.store.insert_desktop(&desktop).await?)
+        self.making(vec![name.clone()], async {
+            let desktop = self.prepare_desktop(&collection.alias, name).await?;
+            Ok(self.inner.store.insert_desktop(&desktop).await?)
+        })
+        .await
     }
 
     /// Takes a desktop out of a collection and forgets it; homes are kept.
@@ -72,6 +87,7 @@ impl Engine {
         if !desktop.collection.as_str().eq_ignore_ascii_case(alias) {
             return Err(EngineError::NotFound("desktop in this collection"));
         }
+        let _alone = self.inner.files.write().await;
         self.inner.store.delete_desktop(&desktop.name).await?;
         self.forget_files(&desktop).await;
         Ok(())
@@ -84,10 +100,49 @@ impl Engine {
         }
     }
 
-    async fn numbered_desktop(&self, alias: &CollectionAlias, number: u32) -> Result<Desktop, EngineError> {
-        let name = DesktopName::new(&format!("{alias}-{number:03}"))
-            .map_err(|error| EngineError::Invalid(error.to_string()))?;
-        self.prepare_desktop(alias, name).await
+    /// Makes files of desktops with their rows; where that fails, nothing of it is left.
+    async fn making(
+        &self,
+        names: Vec<DesktopName>,
+        make: impl Future<Output = Result<(), EngineError>>,
+    ) -> Result<(), EngineError> {
+        let made = {
+            let _others_may_too = self.inner.files.read().await;
+            make.await
+        };
+        if made.is_err()
+            && let Err(error) = self.forget_unknown(names).await
+        {
+            tracing::warn!(%error, "files of desktops that could not be made are left until the next start");
+        }
+        made
+    }
+
+    /// Throws away the files of those desktops that have no row.
+    async fn forget_unknown(&self, names: Vec<DesktopName>) -> Result<(), EngineError> {
+        let _alone = self.inner.files.write().await;
+        for name in names {
+            let known = self.inner.store.desktop(&name).await?;
+            // names that differ in case only are the same desktop's, and other files
+            if known.is_some_and(|desktop| desktop.name.as_str() == name.as_str()) {
+                continue;
+            }
+            match self.inner.host.remove(&name).await {
+                Ok(()) => {
+                    tracing::info!(desktop = %name, "the files of a desktop that is in no collection are gone")
+                }
+                Err(error) => {
+                    tracing::warn!(desktop = %name, %error, "a desktop that is in no collection has files")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Throws away what a service that was killed has left of desktops that it was making or removing.
+    pub(crate) async fn forget_leftovers(&self) -> Result<(), EngineError> {
+        let names = self.inner.host.prepared().await?;
+        self.forget_unknown(names).await
     }
 
     async fn prepare_desktop(
@@ -113,8 +168,15 @@ impl Engine {
     pub async fn delete_collection(&self, alias: &str) -> Result<(), EngineError> {
         let collection =
             self.inner.store.collection(alias).await?.ok_or(EngineError::NotFound("collection"))?;
+        let _alone = self.inner.files.write().await;
         let desktops = self.inner.store.desktops(Some(&collection.alias), None, MAX_SIZE).await?.rows;
+        let jobs = self.jobs(JobFilter::Open, Some(alias)).await?;
         self.inner.store.delete_collection(&collection.alias).await?;
+        for mut job in jobs {
+            job.cancel(now());
+            job.close(now());
+            self.audit_job(&job).await;
+        }
         for desktop in desktops {
             self.forget_files(&desktop).await;
         }

@@ -112,21 +112,37 @@ impl Engine {
             size,
             home: self.home_in(&session.collection).await?,
         };
-        let error = match self.inner.host.start(start).await {
-            Ok(handle) => match self.keep_handle(session, &handle).await {
-                Ok(()) => {
-                    self.watch_desktop(session.clone(), handle.clone());
-                    return Ok(handle);
-                }
-                Err(error) => error,
-            },
-            Err(error) => error.into(),
+        let error = match self.start(session, start).await {
+            Ok(handle) => {
+                self.watch_desktop(session.clone(), handle.clone());
+                return Ok(handle);
+            }
+            Err(error) => error,
         };
+        self.inner.failing.failed(&session.desktop);
         tracing::warn!(desktop = %session.desktop, %error, "a desktop could not be started");
         let reason = EndReason::StartFailed(error.to_string());
         let ended = || self.logon_ended(session, reason.clone());
         self.until_stored("a start that failed", ended).await.ok();
         Err(error)
+    }
+
+    async fn start(&self, session: &Session, start: StartDesktop) -> Result<DesktopHandle, EngineError> {
+        self.pin_anew(&session.desktop).await?;
+        let handle = self.inner.host.start(start).await?;
+        self.keep_handle(session, &handle).await?;
+        Ok(handle)
+    }
+
+    /// Its files may have been lost and its key made anew since the row was written: what it shows is what it has.
+    async fn pin_anew(&self, name: &DesktopName) -> Result<(), EngineError> {
+        let shows = self.inner.host.prepare(name).await?.certificate_sha256;
+        let desktop = self.inner.store.desktop(name).await?.ok_or(EngineError::NotFound("desktop"))?;
+        if desktop.certificate_sha256 != shows {
+            tracing::warn!(desktop = %name, "the desktop has a new certificate: its files had been lost");
+            self.inner.store.pin_desktop(name, shows).await?;
+        }
+        Ok(())
     }
 
     /// What becomes of what a user writes in a collection's desktops.

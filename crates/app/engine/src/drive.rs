@@ -74,8 +74,11 @@ impl Engine {
     }
 
     fn run(&self, session: &Session, effects: &[Effect]) {
+        let not_started = matches!(session.state, State::Ended { reason: EndReason::StartFailed(_), .. });
         for effect in effects {
             match *effect {
+                // who waits for the start learns of it there, and may get another desktop
+                Effect::Detach(..) if not_started => {}
                 Effect::Detach(connection, reason) => self.inner.connections.order(connection, reason),
                 Effect::EndLogon => self.end_logon(session.clone()),
             }

@@ -410,7 +410,7 @@ impl Engine {
         Err(StoreError::Stale.into())
     }
 
-    async fn audit_job(&self, job: &Job) {
+    pub(crate) async fn audit_job(&self, job: &Job) {
         let outcome = match job.state {
             JobState::Ended { end: JobEnd::Completed, .. }
             | JobState::Running

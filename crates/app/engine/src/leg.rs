@@ -97,6 +97,7 @@ impl Attachment for Leg {
         match self.engine.drive_with(session, &event, With::Cookie(cookie)).await {
             Ok(session) => {
                 self.engine.inner.connections.activated(self.connection);
+                self.engine.inner.failing.works(&session.desktop);
                 Ok(Attached { session_id: session.session_id })
             }
             Err(error) => {
@@ -155,6 +156,10 @@ impl Engine {
                     }
                     Some(_) | None => Event::Closed(connection, reason),
                 };
+                let is_broken = matches!(end, ConnectionEnd::DesktopGone | ConnectionEnd::DesktopFailed);
+                if is_broken && matches!(event, Event::LogonEnded(EndReason::StartFailed(_))) {
+                    self.inner.failing.failed(&found.desktop);
+                }
                 match self.step(&found, &event, With::Nothing).await {
                     Err(EngineError::Store(StoreError::Stale)) => {}
                     moved => return moved.map(|_| ()),

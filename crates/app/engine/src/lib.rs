@@ -22,6 +22,7 @@ mod connections;
 mod desktops;
 mod drive;
 mod error;
+mod failing;
 mod jobs;
 mod lease;
 mod leg;
@@ -104,6 +105,8 @@ struct Inner {
     config: EngineConfig,
     connections: Connections,
     starts: Starts,
+    files: collections::Files,
+    failing: failing::Failing,
     turns: power::Turns,
     jobs: jobs::Jobs,
     inputs: Mutex<HashMap<SessionUid, Timestamp>>,
@@ -149,6 +152,8 @@ impl Engine {
                 config,
                 connections: Connections::default(),
                 starts: Starts::default(),
+                files: collections::Files::default(),
+                failing: failing::Failing::default(),
                 turns: power::Turns::default(),
                 jobs: jobs::Jobs::default(),
                 inputs: Mutex::default(),

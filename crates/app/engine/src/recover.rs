@@ -35,6 +35,9 @@ impl Engine {
                 if let Err(error) = self.tend().await {
                     tracing::warn!(%error, "not everything of before was looked after; it is tried again");
                 }
+                if let Err(error) = self.forget_leftovers().await {
+                    tracing::warn!(%error, "files of desktops that are in no collection were not looked for");
+                }
                 self.warn_of_silent_hosts().await?;
                 return Ok((adopted, ended));
             }

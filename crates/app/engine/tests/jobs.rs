@@ -442,3 +442,16 @@ async fn the_task_keeps_a_deadline_by_itself() {
     messages(&world, 1).await;
     killed(service).await;
 }
+
+#[tokio::test]
+async fn a_job_that_goes_with_its_collection_leaves_a_record() {
+    let world = World::new().await;
+    begin(&world.engine, "<AddDesktops Count='3'/>").await;
+    world.engine.delete_collection("pool").await.unwrap();
+    let record = audited(&world.engine, WHO).await.remove(0);
+    assert_eq!(record.action, "ProvisioningJob");
+    assert!(
+        matches!(record.outcome, Outcome::Failed(_)) && record.detail.contains("NotBegun 3"),
+        "{record:?}"
+    );
+}

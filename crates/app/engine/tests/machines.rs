@@ -147,6 +147,30 @@ async fn users_are_spread_by_weight_and_a_full_machine_gets_none() {
 }
 
 #[tokio::test]
+async fn a_machine_that_answers_and_lets_nobody_in_is_the_last_to_be_chosen() {
+    let farm = Farm::with(&["a", "b"]).await;
+    let refused = farm.attach("alice").await.unwrap();
+    let session = farm.session(refused.session).await;
+    assert_eq!(session.host, name("a"));
+    refused.admission.attachment.closed(ConnectionEnd::DesktopFailed).await;
+    farm.until_session(session.uid, |state| matches!(state, State::Ended { .. })).await;
+    for user in ["alice", "bob", "carol"] {
+        let client = farm.active(user).await;
+        assert_eq!(farm.session(client.session).await.host, name("b"), "though it is more laden by now");
+    }
+    // and chosen when there is no other
+    farm.engine.set_intake("b", openrdms_broker::Intake::Drained).await.unwrap();
+    let account = openrdms_broker::Account {
+        user: support::user("dora"),
+        ..farm.engine.store().account(&support::user("alice")).await.unwrap().unwrap()
+    };
+    farm.engine.store().insert_account(&account, 1000..=1010).await.unwrap();
+    let client = farm.active("dora").await;
+    assert_eq!(farm.session(client.session).await.host, name("a"));
+    client.goes_away().await;
+}
+
+#[tokio::test]
 async fn a_machine_that_is_trusted_with_passwords_gets_them() {
     let farm = Farm::with(&[]).await;
     let forward = MachineChange { logon: Some(MachineLogon::Forward), ..MachineChange::default() };

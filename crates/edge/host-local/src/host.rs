@@ -115,6 +115,20 @@ impl Host for LocalHost {
         self.work(desktop, |inner| async move { inner.prepare(&name).await }).await
     }
 
+    async fn prepared(&self) -> Result<Vec<DesktopName>, HostError> {
+        let layout = self.0.layout.clone();
+        let found = blocking(move || {
+            let mut found = Vec::new();
+            for entry in std::fs::read_dir(layout.desktops())? {
+                let name = entry?.file_name();
+                // whatever has another name is no desktop's
+                found.extend(name.to_str().and_then(|name| DesktopName::new(name).ok()));
+            }
+            Ok(found)
+        });
+        found.await.map_err(failed("listing the desktops' files"))
+    }
+
     async fn start(&self, start: StartDesktop) -> Result<DesktopHandle, HostError> {
         let name = start.desktop.clone();
         self.work(&name, |inner| async move { inner.start(start).await }).await

@@ -18,6 +18,7 @@ mod tag;
 mod text;
 mod write;
 
+pub(crate) use act::Turns;
 pub(crate) use events::{Events, Streams};
 pub(crate) use openapi::Document;
 pub use openapi::openapi;

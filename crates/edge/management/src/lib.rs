@@ -103,6 +103,7 @@ struct Shared {
     subscriptions: Arc<subscriptions::Subscriptions>,
     streams: json::Streams,
     document: json::Document,
+    turns: Arc<json::Turns>,
 }
 
 impl Server {
@@ -113,7 +114,9 @@ impl Server {
         let subscriptions = Arc::new(subscriptions::Subscriptions::new(&config));
         let streams = json::Streams::new(&config);
         let document = json::Document::default();
-        let shared = Shared { service, auth, config, contexts, methods, subscriptions, streams, document };
+        let turns = Arc::default();
+        let shared =
+            Shared { service, auth, config, contexts, methods, subscriptions, streams, document, turns };
         Self { shared: Arc::new(shared) }
     }
 

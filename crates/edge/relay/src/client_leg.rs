@@ -67,6 +67,8 @@ pub(crate) enum ClientError {
     Logon(#[from] LogonFailure),
     #[error("the client took too long")]
     TimedOut,
+    #[error("a machine's address leads back to this service")]
+    Ourselves,
 }
 
 /// Everything that proving a user needs.
@@ -74,6 +76,8 @@ pub(crate) struct Doorman<'a> {
     pub(crate) config: &'a RelayConfig,
     pub(crate) identity: &'a TlsIdentity,
     pub(crate) auth: &'a dyn Authenticator,
+    /// What this relay calls itself towards machines.
+    pub(crate) name: &'a str,
     pub(crate) peer: IpAddr,
 }
 
@@ -144,6 +148,10 @@ impl Doorman<'_> {
         mut tcp: TcpStream,
     ) -> Result<(Box<TlsStream<TcpStream>>, Protocols, Protocols, Routing), ClientError> {
         let request = read_request(&mut tcp).await?;
+        // before a password is asked for: one that machines get would go round for ever
+        if matches!(&request.routing, Routing::User(name) if name == self.name) {
+            return Err(ClientError::Ourselves);
+        }
         let requested = request.protocols.unwrap_or(Protocols::RDP);
         match choose(self.config.security, requested) {
             Ok(selected) => {

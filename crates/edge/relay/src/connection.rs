@@ -62,7 +62,13 @@ pub(crate) async fn run(shared: Arc<Shared>, tcp: TcpStream, peer: IpAddr, unpro
         return;
     }
     let identity = shared.identity.current();
-    let doorman = Doorman { config: &shared.config, identity: &identity, auth: &*shared.auth, peer };
+    let doorman = Doorman {
+        config: &shared.config,
+        identity: &identity,
+        auth: &*shared.auth,
+        name: &shared.name,
+        peer,
+    };
     let admitted = tokio::select! {
         admitted = Box::pin(doorman.admit(tcp)) => admitted,
         () = shared.shutdown.cancelled() => return,
@@ -72,6 +78,9 @@ pub(crate) async fn run(shared: Arc<Shared>, tcp: TcpStream, peer: IpAddr, unpro
         Ok(client) => Box::pin(serve(&shared, client, peer)).await,
         Err(error @ (ClientError::Logon(_) | ClientError::Credssp(_))) => {
             tracing::info!(%peer, %error, "a logon was refused");
+        }
+        Err(error @ ClientError::Ourselves) => {
+            tracing::warn!(%peer, %error, "take that machine out, or mend its address");
         }
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -119,8 +128,14 @@ async fn serve(shared: &Arc<Shared>, mut client: Client, peer: IpAddr) {
 
     // what is not needed is wiped now, the rest as soon as the desktop has it
     let password = if logon == DesktopLogon::Password { password } else { Password::default() };
-    let target =
-        Target { endpoint: &endpoint, certificate_sha256, user: &desktop_user, logon, password: &password };
+    let target = Target {
+        endpoint: &endpoint,
+        certificate_sha256,
+        user: &desktop_user,
+        us: &shared.name,
+        logon,
+        password: &password,
+    };
     let opening = desktop_leg::open(target, &client.accepted.client, &client.accepted.info);
     let opened = tokio::select! {
         biased;

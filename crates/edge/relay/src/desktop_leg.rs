@@ -28,8 +28,6 @@ use tokio_util::either::Either;
 
 /// Sent as the password. A local desktop checks none, and must never see the user's.
 const NO_PASSWORD: &str = "none";
-/// What we call ourselves in the log of a machine.
-const OUR_NAME: &str = "openrdms";
 /// A desktop starts its RDP server again when that dies, within some tens of milliseconds.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 /// A socket that appears in a hostile directory gives no event to wait for.
@@ -69,6 +67,8 @@ pub(crate) struct Target<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) certificate_sha256: [u8; 32],
     pub(crate) user: &'a str,
+    /// What we call ourselves towards a machine.
+    pub(crate) us: &'a str,
     pub(crate) logon: DesktopLogon,
     /// The user's, for a desktop that is to have it.
     pub(crate) password: &'a Password,
@@ -92,7 +92,7 @@ pub(crate) async fn open(
     // in clear, so a machine hears the user's name behind TLS only
     let cookie = match target.endpoint {
         Endpoint::Unix { .. } => target.user,
-        Endpoint::Tcp(_) => OUR_NAME,
+        Endpoint::Tcp(_) => target.us,
     };
     plain
         .write_all(&ConnectionRequest::encode(cookie, Connecting::PROTOCOLS))

@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Clone)]
 pub struct Relay {
     config: RelayConfig,
+    name: Arc<str>,
     identity: SharedIdentity,
     front: Arc<dyn Front>,
     auth: Arc<dyn Authenticator>,
@@ -30,6 +31,8 @@ pub struct Relay {
 /// What every connection of a listener shares.
 pub(crate) struct Shared {
     pub(crate) config: RelayConfig,
+    /// What this relay calls itself towards machines, and nobody else does.
+    pub(crate) name: Arc<str>,
     pub(crate) identity: SharedIdentity,
     pub(crate) front: Arc<dyn Front>,
     pub(crate) auth: Arc<dyn Authenticator>,
@@ -53,7 +56,9 @@ impl Relay {
         let unproved = Arc::new(Semaphore::new(config.limits.unauthenticated));
         let shares = Shares::new(config.limits.unauthenticated_per_address);
         let connections = Arc::new(Semaphore::new(config.limits.connections));
-        Self { config, identity, front, auth, unproved, shares, connections }
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        let name = format!("openrdms-{}", &random[..8]).into();
+        Self { config, name, identity, front, auth, unproved, shares, connections }
     }
 
     /// Serves a listener until `shutdown`, then ends its connections (their clients are told) and returns when the
@@ -62,6 +67,7 @@ impl Relay {
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let shared = Arc::new(Shared {
             config: self.config,
+            name: self.name,
             identity: self.identity,
             front: self.front,
             auth: self.auth,

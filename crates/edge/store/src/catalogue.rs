@@ -128,6 +128,16 @@ pub(crate) async fn delete(
     }
 }
 
+pub(crate) async fn pin(
+    connection: &mut SqliteConnection,
+    name: DesktopName,
+    certificate_sha256: [u8; 32],
+) -> Result<(), StoreError> {
+    let mut desktop = writable(connection, &name).await?;
+    desktop.certificate_sha256 = certificate_sha256;
+    write_desktop(connection, &desktop).await
+}
+
 pub(crate) async fn set_handle(
     connection: &mut SqliteConnection,
     name: DesktopName,

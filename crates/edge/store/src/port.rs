@@ -166,6 +166,14 @@ impl Store for SqliteStore {
         set.await
     }
 
+    async fn pin_desktop(&self, name: &DesktopName, certificate_sha256: [u8; 32]) -> Result<(), StoreError> {
+        let name = name.clone();
+        let pin = self
+            .queue
+            .write(move |connection| Box::pin(catalogue::pin(connection, name, certificate_sha256)));
+        pin.await
+    }
+
     async fn set_desktop_handle(
         &self,
         name: &DesktopName,

@@ -34,9 +34,14 @@ pub(crate) struct FakeHost {
     pub(crate) prepared: Mutex<Vec<DesktopName>>,
     pub(crate) may_prepare: watch::Sender<usize>,
     pub(crate) fail_preparing: Mutex<HashSet<String>>,
+    /// The files that desktops have, with their certificates; those that are made anew have this one.
+    pub(crate) files: Mutex<HashMap<DesktopName, [u8; 32]>>,
+    pub(crate) certificate: Mutex<[u8; 32]>,
     /// Starts wait until this is true.
     pub(crate) may_start: watch::Sender<bool>,
     pub(crate) fail_starts: std::sync::atomic::AtomicBool,
+    /// These never start.
+    pub(crate) broken: Mutex<HashSet<String>>,
     /// The homes that desktops were started with.
     pub(crate) homes: Mutex<Vec<Home>>,
     /// What stands still, by process id.
@@ -61,8 +66,11 @@ impl FakeHost {
             prepared: Mutex::default(),
             may_prepare: watch::Sender::new(usize::MAX),
             fail_preparing: Mutex::default(),
+            files: Mutex::default(),
+            certificate: Mutex::new([7; 32]),
             may_start: watch::Sender::new(true),
             fail_starts: false.into(),
+            broken: Mutex::default(),
             homes: Mutex::default(),
             frozen: Mutex::default(),
             may_pause: watch::Sender::new(true),
@@ -102,12 +110,21 @@ impl Host for FakeHost {
             return Err(HostError::Failed("no room on the disk".into()));
         }
         self.prepared.lock().unwrap().push(name.clone());
-        Ok(Prepared { certificate_sha256: [7; 32] })
+        let new = *self.certificate.lock().unwrap();
+        let certificate_sha256 = *self.files.lock().unwrap().entry(name.clone()).or_insert(new);
+        // others may do something meanwhile
+        tokio::task::yield_now().await;
+        Ok(Prepared { certificate_sha256 })
+    }
+
+    async fn prepared(&self) -> Result<Vec<DesktopName>, HostError> {
+        Ok(self.files.lock().unwrap().keys().cloned().collect())
     }
 
     async fn start(&self, start: StartDesktop) -> Result<DesktopHandle, HostError> {
         let _ = self.may_start.subscribe().wait_for(|may| *may).await;
-        if self.fail_starts.load(Ordering::SeqCst) {
+        let broken = self.broken.lock().unwrap().contains(start.desktop.as_str());
+        if broken || self.fail_starts.load(Ordering::SeqCst) {
             return Err(HostError::Failed("no such thing".into()));
         }
         let pid = self.next_pid.fetch_add(1, Ordering::SeqCst);
@@ -175,7 +192,9 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    async fn remove(&self, _: &DesktopName) -> Result<(), HostError> {
+    async fn remove(&self, name: &DesktopName) -> Result<(), HostError> {
+        tokio::task::yield_now().await;
+        self.files.lock().unwrap().remove(name);
         Ok(())
     }
 }

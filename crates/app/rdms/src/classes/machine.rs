@@ -109,20 +109,26 @@ pub(super) fn hex(digest: &[u8; 32]) -> String {
     })
 }
 
-/// A property of a machine that is a whole number, as the settings of `Win32_RDSHServer` have it.
-pub(super) fn number(machine: &Machine, name: &str) -> Option<u32> {
-    match name.to_ascii_lowercase().as_str() {
-        "sessionlimit" => Some(machine.session_limit),
-        "relativeweight" => Some(machine.weight),
-        _ => None,
-    }
+/// A setting of `Win32_RDSHServer` that is a property of a machine.
+pub(super) fn is_number(setting: &str) -> bool {
+    ["SessionLimit", "RelativeWeight"].iter().any(|name| name.eq_ignore_ascii_case(setting))
+}
+
+/// Its value.
+pub(super) fn number(machine: &Machine, setting: &str) -> Option<u32> {
+    let value = if is_weight(setting) { machine.weight } else { machine.session_limit };
+    is_number(setting).then_some(value)
+}
+
+fn is_weight(setting: &str) -> bool {
+    setting.eq_ignore_ascii_case("RelativeWeight")
 }
 
 /// The change of it.
 pub(super) fn number_change(name: &str, value: i32) -> Result<MachineChange, CimError> {
     let number =
         u32::try_from(value).map_err(|_| invalid(format!("{name} is not {value}: it counts up from 1")))?;
-    let weight = name.eq_ignore_ascii_case("RelativeWeight");
+    let weight = is_weight(name);
     Ok(MachineChange {
         session_limit: (!weight).then_some(number),
         weight: weight.then_some(number),

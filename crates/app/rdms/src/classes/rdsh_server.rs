@@ -120,6 +120,10 @@ impl Provider for RdshServer {
         {
             return number(cx, call, machine, &name, now).await;
         }
+        if server.machine.is_none() && call.method.starts_with("Set") && machine::is_number(&name) {
+            let text = format!("{name} is a machine's: a local host serves as many as its desktops");
+            return Err(MethodError::said(WmiCode::WBEM_E_NOT_SUPPORTED, text));
+        }
         if !name.eq_ignore_ascii_case(DRAIN_MODE) {
             return settings::invoke(cx, call, &SettingOwner::Host(host.lease.host.clone())).await;
         }

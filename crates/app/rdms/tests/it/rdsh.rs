@@ -201,11 +201,14 @@ async fn a_server_is_drained_and_opened_by_who_knows_its_state() {
     let text = call("SetStringProperty", mode().with("Value", "0"), "").await.0;
     assert_eq!(text, WmiCode::WBEM_E_TYPE_MISMATCH);
     assert!(world.attach("alice").await.is_ok());
-    // and any other is kept
+    // what only machines have is not kept as if something came of it
     let weight = || none().with("Key", "RelativeWeight");
+    assert_eq!(call("SetInt32Property", weight().with("Value", 50_i32), "").await.0, unsupported);
     assert_eq!(call("GetInt32Property", weight(), "Value").await, (WmiCode::WBEM_E_NOT_FOUND, Value::Null));
-    assert_eq!(call("SetInt32Property", weight().with("Value", 50_i32), "").await.0, OK);
-    assert_eq!(call("GetInt32Property", weight(), "Value").await, (OK, 50_i32.into()));
+    // and any other is kept
+    let shelf = || none().with("Key", "Shelf");
+    assert_eq!(call("SetInt32Property", shelf().with("Value", 50_i32), "").await.0, OK);
+    assert_eq!(call("GetInt32Property", shelf(), "Value").await, (OK, 50_i32.into()));
 
     let most = none().with("maxServers", 5_u32);
     let pending = rdms.invoke(&admin(), &class, "GetPendingStartServerList", most, &[]).await.unwrap();

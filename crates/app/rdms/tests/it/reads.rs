@@ -90,6 +90,7 @@ passed_on! { Store:
     set_desktop_paused(name: &DesktopName, handle: &DesktopHandle, paused: bool) -> Done<()>;
     orphans(host: &HostName) -> Done<Vec<Desktop>>;
     count_desktops(host: &HostName) -> Done<u32>;
+    pin_desktop(name: &DesktopName, certificate_sha256: [u8; 32]) -> Done<()>;
     set_desktop_handle(name: &DesktopName, handle: Option<&DesktopHandle>) -> Done<()>;
     clear_desktop_handle(name: &DesktopName, handle: &DesktopHandle) -> Done<()>;
     renew_lease(lease: &Lease, now: Timestamp) -> Done<()>;

@@ -122,6 +122,11 @@ pub trait Host: Send + Sync + 'static {
     /// Names a desktop and makes its certificate; keeps what is there already.
     async fn prepare(&self, desktop: &DesktopName) -> Result<Prepared, HostError>;
 
+    /// The desktops that it has files of.
+    async fn prepared(&self) -> Result<Vec<DesktopName>, HostError> {
+        Ok(Vec::new())
+    }
+
     /// Starts a desktop for a user. Returns when its RDP server accepts connections. If it is running
     /// already for the same uid, returns that one's handle.
     async fn start(&self, start: StartDesktop) -> Result<DesktopHandle, HostError>;

@@ -294,6 +294,9 @@ pub trait Store: Settings + Documents + Assignments + Send + Sync + 'static {
         paused: bool,
     ) -> Result<(), StoreError>;
 
+    /// Says which certificate a desktop has to show from now on.
+    async fn pin_desktop(&self, name: &DesktopName, certificate_sha256: [u8; 32]) -> Result<(), StoreError>;
+
     /// Remembers where a desktop runs. It is not paused then.
     async fn set_desktop_handle(
         &self,

@@ -6,6 +6,25 @@ use super::{Answer, body, is_done, rendered, shown, tag, text};
 use crate::Shared;
 use openrdms_cim::{CimService, Class, Method, ObjectPath, Principal, Value};
 use serde_json::{Map, Value as Json};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Whoever says what they have seen waits here for those before who did so of the same instance; of others too, now and then.
+#[derive(Default)]
+pub(crate) struct Turns([Mutex<()>; 32]);
+
+impl Turns {
+    /// A turn for changing the instance; `None` where nobody says what they have seen.
+    async fn take(&self, path: &ObjectPath, if_match: Option<&String>) -> Option<MutexGuard<'_, ()>> {
+        if_match?;
+        let mut hasher = DefaultHasher::new();
+        // keys are compared without case where their class does so
+        text::link(path).to_lowercase().hash(&mut hasher);
+        let place = hasher.finish() % self.0.len() as u64;
+        Some(self.0[place as usize].lock().await)
+    }
+}
 
 impl Shared {
     pub(super) async fn make(&self, who: &Principal, class: &Class, body: &[u8]) -> Result<Answer, Problem> {
@@ -37,8 +56,10 @@ impl Shared {
     ) -> Result<Answer, Problem> {
         let properties = body::properties(self.service.repository(), class, Some(&path), body)?;
         let seen = fields.clone();
+        let turns = Arc::clone(&self.turns);
         let changed = self
             .run(who, |service, who| async move {
+                let _turn = turns.take(&path, if_match.as_ref()).await;
                 check(&*service, &who, &path, &seen, if_match).await?;
                 Ok::<_, Problem>(service.put(&who, &path, properties).await?)
             })
@@ -55,7 +76,9 @@ impl Shared {
         fields: Fields,
         if_match: Option<String>,
     ) -> Result<Answer, Problem> {
+        let turns = Arc::clone(&self.turns);
         self.run(who, |service, who| async move {
+            let _turn = turns.take(&path, if_match.as_ref()).await;
             check(&*service, &who, &path, &fields, if_match).await?;
             Ok::<_, Problem>(service.delete(&who, &path).await?)
         })
@@ -95,8 +118,9 @@ impl Shared {
     }
 }
 
-/// Refuses where the instance is not the one that the caller has seen. Who changes it between this look and the change
-/// is not noticed: for sessions `ExpectedUser` and `ExpectedState` are, because the change itself looks at them.
+/// Refuses where the instance is not the one that the caller has seen. What changes between this look and the change, by
+/// somebody who does not say what they have seen or through another node, is not noticed: for sessions `ExpectedUser` and
+/// `ExpectedState` are, because the change itself looks at them.
 async fn check(
     service: &dyn CimService,
     who: &Principal,
