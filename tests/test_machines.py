@@ -199,3 +199,14 @@ def test_session_hosts_as_scripts_know_them(server, admin, hosts):
     assert servers.call("GetPendingStartServerList", maxServers="9")["ReturnValue"] == 0
     servers.delete(of)
     assert "rdsh1" not in server.cli("host", "list")
+
+
+def test_a_machine_that_is_this_very_service_does_not_go_round_in_circles(server, desk, hosts):
+    server.cli("host", "add", "mirror", "--address", server.rdp, "--collection", "farm", "--logon", "forward")
+    try:
+        told = server.process.log.count("leads back to this service")
+        assert desk.freerdp("alice", route=FARM).wait_end() != 0
+        server.wait_no_session("alice")
+        assert server.process.log.count("leads back to this service") == told + 1
+    finally:
+        clear(server, "mirror")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,6 +59,24 @@ def open_in(pids: Iterable[int]) -> set[str]:
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             found.add(os.readlink(descriptor))
     return found
+
+
+def test_files_of_desktops_that_are_lost_or_left_behind_are_in_nobodys_way(server, desk):
+    server.cli("collection", "create", "worn", "--size", "3")
+    server.stop()
+    desktops = server.data_dir / "desktops"
+    for name in ("worn-001", "worn-002"):
+        shutil.rmtree(desktops / name)
+    (desktops / "worn-001").write_text("no directory")
+    (desktops / "half-001").mkdir()
+    (desktops / "half-001" / "key.pem").write_text("of a collection that was never made")
+    server.start()
+    assert not (desktops / "half-001").exists()
+    # the first one cannot be mended by anybody here; the second has a new certificate
+    desk.freerdp("alice", route="tsv://MS Terminal Services Plugin.1.worn").desktop()
+    assert server.wait_state("alice", "Active")["DesktopName"] == "worn-002"
+    server.cli("session", "logoff", "--user", "alice", "--force")
+    server.cli("collection", "delete", "worn", "--force")
 
 
 def test_who_connects_to_a_door_that_is_held_open_waits_for_the_next_start(tmp_path):
