@@ -72,6 +72,7 @@ fn cim_error(error: &EngineError) -> CimError {
         EngineError::Host(HostError::Busy(_)) | EngineError::Store(StoreError::Unavailable(_)) => {
             WmiCode::WBEM_E_NOT_AVAILABLE
         }
+        EngineError::Host(HostError::Unreachable(_)) => WmiCode::WBEM_E_TRANSPORT_FAILURE,
         EngineError::Host(HostError::Failed(_)) => WmiCode::WBEM_E_FAILED,
         EngineError::Store(StoreError::Conflict(existing)) => match existing {
             Existing::SessionOfUser | Existing::SessionInDesktop | Existing::SessionInCollection => {

@@ -38,7 +38,14 @@ impl Machines for RdpMachines {
 
 fn failed(address: &Address, error: &ProbeError) -> HostError {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    HostError::Failed(format!("{address}: {error}{cause}"))
+    let text = format!("{address}: {error}{cause}");
+    match error {
+        ProbeError::Unreachable(_) | ProbeError::Closed(_) => HostError::Unreachable(text),
+        // somebody does, and is not what was meant
+        ProbeError::Protocol(_) | ProbeError::WantsNla | ProbeError::NoTls | ProbeError::Tls(_) => {
+            HostError::Invalid(text)
+        }
+    }
 }
 
 #[async_trait::async_trait]

@@ -30,6 +30,9 @@ pub enum HostError {
         /// How long.
         limit: Duration,
     },
+    /// Nobody answers where it should be.
+    #[error("{0}")]
+    Unreachable(String),
     /// It was tried and failed.
     #[error("{0}")]
     Failed(String),
