@@ -24,7 +24,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    fn check(&self, session: &Session) -> Result<(), EngineError> {
+    pub(crate) fn check(&self, session: &Session) -> Result<(), EngineError> {
         let state = session.state.name().as_str();
         let user_is = |expected: &str| match expected.split_once('\\') {
             Some(_) => expected.to_lowercase() == session.user.key(),

@@ -107,12 +107,18 @@ impl Engine {
     ///
     /// Off asks the session's programs to end, kills them after the grace period, and changes nothing where none runs.
     /// On lets a frozen desktop run on; one that is off is started for its owner, whose session then is Disconnected.
+    /// What is expected is expected of the session in it: where there is none, nothing is done.
     ///
     /// # Errors
-    /// `NotFound`; `OtherNode`; `Host(NotRunning)` and `Denied` where there is no session that could be paused;
+    /// `NotFound`; `NotAsExpected`; `OtherNode`; `Host(NotRunning)` and `Denied` where there is no session that could be paused;
     /// `NobodysDesktop` where it is not known for whom to start it; `TimedOut` when that takes too long (it goes on);
     /// what the host says otherwise, and then the desktop is not paused.
-    pub async fn set_power(&self, name: &DesktopName, power: Power) -> Result<(), EngineError> {
+    pub async fn set_power(
+        &self,
+        name: &DesktopName,
+        power: Power,
+        expected: &Expected,
+    ) -> Result<(), EngineError> {
         let desktop = self.inner.store.desktop(name).await?.ok_or(EngineError::NotFound("desktop"))?;
         if self.standing(&desktop.host).is_some() {
             return Err(HostError::NotSupported("be turned on, off or paused").into());
@@ -121,9 +127,14 @@ impl Engine {
             return Err(EngineError::OtherNode(desktop.host));
         }
         let session = self.inner.store.session_in_desktop(&desktop.name).await?;
+        match &session {
+            Some(session) => expected.check(session)?,
+            None if *expected == Expected::default() => {}
+            None => return Err(EngineError::NotAsExpected("not there".to_owned())),
+        }
         match power {
             Power::On => self.turn_on(desktop, session).await,
-            Power::Off => self.turn_off(desktop, session).await,
+            Power::Off => self.turn_off(desktop, session, expected).await,
             Power::Paused => self.pause(desktop, session).await,
         }
     }
@@ -165,9 +176,14 @@ impl Engine {
         if running { Ok(()) } else { Err(EngineError::EndedMeanwhile) }
     }
 
-    async fn turn_off(&self, desktop: Desktop, session: Option<Session>) -> Result<(), EngineError> {
+    async fn turn_off(
+        &self,
+        desktop: Desktop,
+        session: Option<Session>,
+        expected: &Expected,
+    ) -> Result<(), EngineError> {
         match (session, &desktop.handle) {
-            (Some(session), _) => match self.logoff(session.uid, &Expected::default()).await {
+            (Some(session), _) => match self.logoff(session.uid, expected).await {
                 Err(EngineError::Denied(Denied::Ended)) => Ok(()),
                 off => off,
             },

@@ -204,7 +204,7 @@ async fn a_session_on_a_machine_is_disconnected_and_come_back_to_and_nothing_els
     let back = farm.active("alice").await;
     assert_eq!(back.session, uid, "however heavy another machine is");
     let desktop = DesktopName::new("a").unwrap();
-    not(farm.engine.set_power(&desktop, openrdms_engine::Power::Off).await);
+    not(farm.engine.set_power(&desktop, openrdms_engine::Power::Off, &anybody).await);
 
     // a service that was started anew finds what stands
     let again = engine(&farm.dir, &farm.network, support::config()).await;

@@ -36,7 +36,7 @@ impl World {
     }
 
     async fn set(&self, desktop: &DesktopName, power: Power) -> Result<(), EngineError> {
-        self.engine.set_power(desktop, power).await
+        self.engine.set_power(desktop, power, &Expected::default()).await
     }
 
     async fn frozen(&self, desktop: &DesktopName) -> bool {
@@ -63,6 +63,30 @@ impl World {
 
 fn not_running(error: &EngineError) -> bool {
     matches!(error, EngineError::Host(HostError::NotRunning))
+}
+
+#[tokio::test]
+async fn what_the_caller_expects_is_expected_of_the_session_in_the_desktop() {
+    let world = World::new().await;
+    let client = world.active("alice").await;
+    let uid = client.session;
+    let desktop = world.desktop_of(uid).await;
+    let before = world.session(uid).await;
+    let bobs = Expected { user: Some("bob".into()), state: None };
+    let gone = Expected { user: Some("alice".into()), state: Some("Disconnected".into()) };
+    for power in [Power::On, Power::Off, Power::Paused] {
+        for expected in [&bobs, &gone] {
+            let refused = world.engine.set_power(&desktop, power, expected).await;
+            assert!(matches!(refused, Err(EngineError::NotAsExpected(_))), "{power:?}: {refused:?}");
+        }
+        let nobodys = world.engine.set_power(&name("pool-002"), power, &bobs).await;
+        assert!(matches!(nobodys, Err(EngineError::NotAsExpected(_))), "{power:?}: {nobodys:?}");
+    }
+    assert_eq!((world.session(uid).await, world.frozen(&desktop).await), (before, false));
+    client.obey();
+    let hers = Expected { user: Some("ALICE".into()), state: Some("active".into()) };
+    world.engine.set_power(&desktop, Power::Off, &hers).await.unwrap();
+    assert_eq!(world.session(uid).await.state.name(), StateName::Ended);
 }
 
 #[tokio::test]
@@ -149,7 +173,8 @@ async fn who_comes_while_a_desktop_is_being_paused_finds_it_running() {
     world.host.may_pause.send_replace(false);
     let (engine, which) = (world.engine.clone(), desktop.clone());
     // nobody waits for the answer: what was begun goes on
-    let call = tokio::spawn(async move { engine.set_power(&which, Power::Paused).await });
+    let call =
+        tokio::spawn(async move { engine.set_power(&which, Power::Paused, &Expected::default()).await });
     until(|| async { world.desktop(&desktop).await.paused }).await;
     call.abort();
     let attach = async { world.attach("alice").await.unwrap() };
@@ -204,7 +229,7 @@ async fn turning_off_a_desktop_that_is_starting_cancels_the_start() {
         until(|| async { world.session_in(&name("pool-001")).await.is_some() }).await;
         let off = tokio::spawn({
             let engine = world.engine.clone();
-            async move { engine.set_power(&name("pool-001"), Power::Off).await }
+            async move { engine.set_power(&name("pool-001"), Power::Off, &Expected::default()).await }
         });
         until(|| async { world.power(&name("pool-001")).await == PowerState::Stopping }).await;
         world.host.may_start.send_replace(true);
@@ -321,7 +346,7 @@ async fn pausing_and_resuming_by_many_ends_as_the_row_says() {
         let mut calls = tokio::task::JoinSet::new();
         for power in [Power::Paused, Power::On, Power::Paused, Power::On] {
             let (engine, desktop) = (world.engine.clone(), desktop.clone());
-            calls.spawn(async move { engine.set_power(&desktop, power).await });
+            calls.spawn(async move { engine.set_power(&desktop, power, &Expected::default()).await });
         }
         while let Some(call) = calls.join_next().await {
             call.unwrap().unwrap();

@@ -87,3 +87,37 @@ fn references(document: &Value, part: &Value) -> usize {
         _ => 0,
     }
 }
+
+/// A caller who relies on it where nothing looks would end somebody else's session.
+#[test]
+fn whom_a_caller_means_is_asked_for_only_where_it_is_heeded() {
+    let repository = repository();
+    let document = openrdms_management::openapi(&repository);
+    let mut heeded = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let of = item["post"]["parameters"].as_array();
+        let has = |name: &str| of.is_some_and(|all| all.iter().any(|p| p.to_string().contains(name)));
+        assert_eq!(has("ExpectedUser"), has("ExpectedState"), "{path}");
+        if has("ExpectedUser") {
+            let segments: Vec<_> = path.trim_start_matches("/api/v1/").split('/').collect();
+            heeded.push(format!("{}.{}", segments[0], segments[segments.len() - 1]));
+        }
+    }
+    heeded.sort();
+    assert_eq!(
+        heeded,
+        [
+            "OpenRDMS_Desktop.Pause",
+            "OpenRDMS_Desktop.Start",
+            "OpenRDMS_Desktop.Stop",
+            "OpenRDMS_Session.Disconnect",
+            "OpenRDMS_Session.Forget",
+            "OpenRDMS_Session.Logoff",
+            "OpenRDMS_Session.SendMessage",
+            "Win32_RDMSVirtualDesktop.SetVirtualDesktopState",
+            "Win32_VirtualDesktopSession.Disconnect",
+            "Win32_VirtualDesktopSession.Logoff",
+            "Win32_VirtualDesktopSession.SendMessage",
+        ]
+    );
+}

@@ -198,17 +198,29 @@ impl CimService for Rdms {
         let option = |name: &str| {
             options.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
+        let expected = Expected { user: option("ExpectedUser"), state: option("ExpectedState") };
+        if expected != Expected::default() && !declared.expects() {
+            return Err(CimError::new(
+                WmiCode::WBEM_E_INVALID_PARAMETER,
+                format!(
+                    "{}.{} is about no session: it cannot heed ExpectedUser and ExpectedState",
+                    class.name, declared.name
+                ),
+            ));
+        }
         let mut call = Call {
             who,
             path,
             method: &declared.name,
             params: &params.0,
-            expected: Expected { user: option("ExpectedUser"), state: option("ExpectedState") },
+            expected,
             out: Params::default(),
             audit: Noted::default(),
         };
         let outcome = self.provider(class)?.invoke(&self.context, &mut call).await;
-        self.audit(&call, class, &outcome).await;
+        if outcome.is_err() || !declared.only_reads() {
+            self.audit(&call, class, &outcome).await;
+        }
         let code = match outcome {
             Ok(()) => 0,
             Err(failed) if failed.fault || class.namespace == OURS => return Err(failed.error),

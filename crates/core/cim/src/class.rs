@@ -184,6 +184,16 @@ impl Method {
     pub fn is_static(&self) -> bool {
         is_set(&self.qualifiers, "static")
     }
+
+    /// Whether it changes nothing, as a qualifier of ours says.
+    pub fn only_reads(&self) -> bool {
+        is_set(&self.qualifiers, "OpenRDMS_Reads")
+    }
+
+    /// Whether it heeds the options by which a caller says whose session is meant, as a qualifier of ours says.
+    pub fn expects(&self) -> bool {
+        is_set(&self.qualifiers, "OpenRDMS_Expects")
+    }
 }
 
 impl Parameter {

@@ -53,7 +53,7 @@ impl Provider for OpenRdmsDesktop {
             "Unassign" => return Ok(cx.engine.unassign(&desktop.name, None).await?),
             _ => return Err(no_method(call)),
         };
-        Ok(cx.engine.set_power(&desktop.name, power).await?)
+        Ok(cx.engine.set_power(&desktop.name, power, &call.expected).await?)
     }
 }
 

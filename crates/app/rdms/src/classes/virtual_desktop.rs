@@ -72,7 +72,7 @@ impl Provider for VirtualDesktop {
             "SetVirtualDesktopState" => {
                 let wanted = call.params.required_uint32("VMState")?;
                 call.audit.detail = format!("VMState {wanted}");
-                Ok(cx.engine.set_power(&desktop.name, wanted_power(wanted)?).await?)
+                Ok(cx.engine.set_power(&desktop.name, wanted_power(wanted)?, &call.expected).await?)
             }
             _ => Err(no_method(call)),
         }

@@ -199,3 +199,96 @@ async fn a_node_is_drained_and_opened_through_its_class() {
         assert_eq!(rdms.get(&admin(), &nowhere).await.unwrap_err().code, WmiCode::WBEM_E_NOT_FOUND);
     }
 }
+
+#[tokio::test]
+async fn what_a_method_cannot_heed_is_refused_and_not_passed_over() {
+    let world = World::new().await;
+    let rdms = rdms(&world.engine);
+    let client = world.active("alice").await;
+    let uid = client.session;
+    let before = world.session(uid).await;
+    let bob = [("expecteduser".to_owned(), "bob".to_owned())];
+    let active = [("ExpectedState".to_owned(), "Active".to_owned())];
+    let pool = ObjectPath::class(OURS, "OpenRDMS_Collection").with_key("Alias", "pool");
+    let settings = ObjectPath::class(MICROSOFT, "Win32_RDMSDeploymentSettings");
+    let named = Params::default().with("Name", "extra");
+    for options in [&bob, &active] {
+        for (path, method, params) in
+            [(&pool, "AddDesktop", named.clone()), (&settings, "GetSMBPath", Params::default())]
+        {
+            let refused = rdms.invoke(&admin(), path, method, params, options).await.unwrap_err();
+            assert_eq!(refused.code, WmiCode::WBEM_E_INVALID_PARAMETER, "{method}");
+            assert!(refused.message.contains("cannot heed ExpectedUser"), "{}", refused.message);
+        }
+    }
+    assert_eq!(
+        rdms.get(&admin(), &pool).await.unwrap().get("Size"),
+        &Value::from(2_u32),
+        "nothing was added"
+    );
+
+    // what ends the session that is in a desktop heeds whose it is
+    let desktop = ObjectPath::class(MICROSOFT, "Win32_RDMSVirtualDesktop")
+        .with_key("Name", before.desktop.as_str())
+        .with_key("HostName", "host");
+    let off = Params::default().with("VMState", 3_u32);
+    let other = rdms.invoke(&admin(), &desktop, "SetVirtualDesktopState", off.clone(), &bob).await.unwrap();
+    assert_eq!(other.return_value, Value::Uint32(WmiCode::WBEM_E_INVALID_OBJECT.0));
+    let ours = ObjectPath::class(OURS, "OpenRDMS_Desktop").with_key("Name", before.desktop.as_str());
+    for method in ["Start", "Stop", "Pause"] {
+        let other = rdms.invoke(&admin(), &ours, method, Params::default(), &bob).await.unwrap_err();
+        assert_eq!(other.code, WmiCode::WBEM_E_INVALID_OBJECT, "{method}");
+    }
+    assert_eq!(world.session(uid).await, before);
+    client.obey();
+    let alice = [("ExpectedUser".to_owned(), "alice".to_owned())];
+    let done = rdms.invoke(&admin(), &desktop, "SetVirtualDesktopState", off, &alice).await.unwrap();
+    assert_eq!(done.return_value, Value::Uint32(0));
+    assert!(matches!(world.session(uid).await.state, State::Ended { .. }));
+}
+
+#[tokio::test]
+async fn what_only_reads_leaves_no_record_unless_it_fails() {
+    let world = World::new().await;
+    let rdms = rdms(&world.engine);
+    let records = async || world.engine.store().audit(100).await.unwrap();
+    let settings = ObjectPath::class(MICROSOFT, "Win32_RDMSDeploymentSettings");
+    let collection =
+        ObjectPath::class(MICROSOFT, "Win32_RDMSVirtualDesktopCollection").with_key("Alias", "pool");
+    let limit = Params::default().with("Key", "IdleSessionLimit");
+    let completed = Params::default().with("JobType", 1_u32).with("CollectionAlias", "pool");
+    let jobs = ObjectPath::class(MICROSOFT, "Win32_RDMSVirtualDesktopCollection");
+    for (path, method, params) in [
+        (&settings, "GetSMBPath", Params::default()),
+        (&collection, "GetInt32Property", limit),
+        (&jobs, "ProvisioningEnumerateJobs", completed),
+    ] {
+        let read = rdms.invoke(&admin(), path, method, params, &[]).await.unwrap();
+        assert_eq!(read.return_value, Value::Uint32(0), "{method}");
+        assert_eq!(records().await, [], "{method}");
+    }
+
+    let no_such = Params::default().with("Key", "no such");
+    let missing = rdms.invoke(&admin(), &collection, "GetInt32Property", no_such, &[]).await.unwrap();
+    assert_eq!(missing.return_value, Value::Uint32(WmiCode::WBEM_E_NOT_FOUND.0));
+    let alice = user("alice");
+    let denied = rdms.invoke(&alice, &settings, "GetSMBPath", Params::default(), &[]).await.unwrap_err();
+    assert_eq!(denied.code, WmiCode::WBEM_E_ACCESS_DENIED);
+    let failed: Vec<_> = records().await.into_iter().map(|record| (record.action, record.outcome)).collect();
+    assert_eq!(
+        failed,
+        [
+            (
+                "Win32_RDMSDeploymentSettings.GetSMBPath".to_owned(),
+                Outcome::Failed(WmiCode::WBEM_E_ACCESS_DENIED.0)
+            ),
+            (
+                "Win32_RDMSVirtualDesktopCollection.GetInt32Property".to_owned(),
+                Outcome::Failed(WmiCode::WBEM_E_NOT_FOUND.0)
+            ),
+        ]
+    );
+    let path = Params::default().with("DirectoryPath", r"\\server\share");
+    rdms.invoke(&admin(), &settings, "SetSMBPath", path, &[]).await.unwrap();
+    assert_eq!(records().await.len(), 3, "what writes is written down");
+}

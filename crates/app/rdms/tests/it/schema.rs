@@ -253,3 +253,21 @@ async fn what_has_no_instances_of_its_own_says_so_whatever_is_asked() {
     }
     assert!(unserved > 0, "classes of events are never served");
 }
+
+/// What is audited hangs on it: a method that is said to read, and writes, would leave no record.
+#[test]
+fn what_only_reads_is_said_of_every_method_that_tells_something_and_of_no_other() {
+    let repository = openrdms_rdms::repository().unwrap();
+    let all = repository.namespaces().flat_map(|namespace| repository.classes(namespace));
+    for (class, method) in all.flat_map(|class| class.methods.iter().map(move |method| (class, method))) {
+        let tells = match method.name.as_str() {
+            // each server is told once
+            "GetPendingStartServerList" => false,
+            "KeyValueGet" | "ProvisioningEnumerateJobs" | "ProvisioningJobGetReport" => true,
+            name => name.starts_with("Get"),
+        };
+        assert_eq!(method.only_reads(), tells, "{}.{}", class.name, method.name);
+        let gives = method.parameters.iter().any(|parameter| parameter.is_out());
+        assert!(!tells || gives, "{}.{} gives nothing", class.name, method.name);
+    }
+}

@@ -83,7 +83,7 @@ pub(super) fn of(class: &Class, paths: &mut Map<String, Json>) {
         if on_instance {
             item.insert("parameters".to_owned(), keys(class).into());
         }
-        item.insert("post".to_owned(), call(class, method, on_instance));
+        item.insert("post".to_owned(), call(class, method));
         paths.insert(format!("{}/{}", address(class, on_instance), method.name), item.into());
     }
 }
@@ -172,11 +172,11 @@ fn patch(class: &Class) -> Json {
     )
 }
 
-fn call(class: &Class, method: &Method, on_instance: bool) -> Json {
+fn call(class: &Class, method: &Method) -> Json {
     let mut responses = problems(&[&READ[..], &BODY, &[404, 409]].concat());
     let content = json!({ "application/json": { "schema": schema::output(method) } });
     responses.insert("200".to_owned(), json!({ "description": "It is done.", "content": content }));
-    let parameters: Vec<_> = if on_instance {
+    let parameters: Vec<_> = if method.expects() {
         query::OPTIONS.iter().map(|name| reference("parameters", name)).collect()
     } else {
         Vec::new()
