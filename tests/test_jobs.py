@@ -118,6 +118,11 @@ def refused(server, path: str, method: str, *words: str) -> str:
 def test_jobs_that_cannot_be_are_refused(server):
     entity = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'
     assert INVALID_PARAMETER in refused(server, COLLECTION, "ProvisioningJobExecute", f"JobInputXml={entity}")
+    order = server.data_dir / "order.xml"
+    too_many = '<AddDesktops Count="501"/>'
+    order.write_text(f'<ProvisioningJob xmlns="{NAMESPACE}" Collection="pool">\n{too_many}</ProvisioningJob>')
+    with pytest.raises(CommandFailed, match=r"line 2, column \d+: Count is 1 to 500 \(WBEM_E_INVALID_PARAMETER\)"):
+        server.cli("job", "run", str(order))
     nothing = "JobGuid=11111111-2222-3333-4444-555555555555"
     assert NOT_FOUND in refused(server, COLLECTION, "ProvisioningJobCancel", nothing)
     prepare = refused(server, COLLECTION, "ProvisioningPrepJob", "VMName=gold", "Password=Correct-Horse-1")

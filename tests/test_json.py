@@ -73,6 +73,43 @@ def test_the_main_job_over_json_alone(server, desk, admin):
     assert all(isinstance(row["Number"], str) for row in audit), "64 bits are text"
 
 
+def test_what_a_method_found_instead_is_told_beside_its_code(server, admin):
+    entries = ("Win32_RDSHCollection", server.json("collection", "list")[0]["Alias"])
+
+    def set_entry(comparand: str, new: str) -> dict:
+        named = {"Key": "Counter", "Comparand": comparand, "NewValue": new}
+        return admin.request("POST", *entries, "KeyValueCompareAndSet", json=named).json()
+
+    assert set_entry("", "0") == {"ReturnValue": 0, "InitialValue": None}
+    # a guess that is wrong is told what there is, and the next try goes on from there
+    guess, tries = "7", 0
+    for _ in range(3):
+        while (answer := set_entry(guess, str(int(guess) + 1)))["ReturnValue"]:
+            assert (answer["status"], answer["wmiName"]) == (409, "WBEM_E_INVALID_OBJECT")
+            guess, tries = answer["InitialValue"], tries + 1
+        assert answer["InitialValue"] == guess
+    assert (guess, tries) == ("2", 3), "each answer tells what was there before it"
+    assert admin.call(*entries, "KeyValueGet", Key="Counter")["Value"] == "3"
+    assert admin.call(*entries, "KeyValueDelete", Key="Counter") == {"ReturnValue": 0}
+    gone = admin.request("POST", *entries, "KeyValueGet", json={"Key": "Counter"}).json()
+    assert (gone["wmiName"], gone["Value"]) == ("WBEM_E_NOT_FOUND", None)
+
+    host = server.json("host", "list")[0]["Name"]
+    states = {"Comparand": 10, "NewState": 3}
+    kept = admin.request("POST", "Win32_RDSHServer", host, "TestAndSetState", json=states).json()
+    assert (kept["wmiName"], kept["InitState"]) == ("WBEM_E_INVALID_OBJECT", 3)
+
+
+def test_why_a_method_returned_a_code_is_told(server, admin):
+    order = '<ProvisioningJob xmlns="urn:openrdms:jobs:1" Collection="pool"><AddDesktops Count="0"/></ProvisioningJob>'
+    jobs = ("Win32_RDMSVirtualDesktopCollection", "ProvisioningJobExecute")
+    answer = admin.request("POST", *jobs, json={"JobInputXml": order}).json()
+    assert (answer["wmiName"], answer["JobGuid"]) == ("WBEM_E_INVALID_PARAMETER", None)
+    assert answer["detail"].startswith("line 1, column ") and "Count" in answer["detail"]
+    record = server.json("audit", "--action", jobs[1], "--limit", "1")[0]
+    assert record["Detail"] == answer["detail"]
+
+
 def test_a_user_sees_and_ends_their_own_sessions_only(server, desk, admin, alice):
     for user in ("alice", "bob"):
         desk.freerdp(user).desktop()

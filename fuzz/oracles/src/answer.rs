@@ -19,6 +19,8 @@ pub fn answer(bytes: &[u8]) -> bool {
             Ok(Answer::Output(result)) => {
                 let values: Vec<Value> = result.out.0.into_iter().map(|(_, value)| value).collect();
                 is_no_more(bytes.len(), values.iter().chain([&result.return_value]));
+                let reason = result.reason.map(|reason| reason.chars().count());
+                assert!(reason.is_none_or(|length| (1..=400).contains(&length)), "{reason:?}");
             }
             Ok(Answer::Class(class)) => is_one_class(bytes.len(), &print::class(&class)),
             Ok(Answer::Classes { classes, .. }) => {

@@ -109,7 +109,11 @@ fn is_answered(length: usize, request: &Request) {
                 .and_then(|class| Ok((class, bind::invocation(request, class, method, input)?)));
             told(called.as_ref().map(|_| ()).map_err(Clone::clone));
             let Ok((class, (method, path, params))) = called else { return };
-            let result = MethodResult { return_value: 0u32.into(), out: params.clone() };
+            let result = MethodResult {
+                return_value: 0u32.into(),
+                out: params.clone(),
+                reason: Some("because".to_owned()),
+            };
             let output = reply::output(request, "uuid:R", &class.name, &method.name, &result);
             assert!(matches!(read(length, request, &output), Answer::Output(_)), "{output}");
             is_called_again(&path, &method.name, &params);

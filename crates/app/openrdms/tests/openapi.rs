@@ -55,6 +55,21 @@ fn no_property_is_hidden_by_a_word_of_lists() {
     }
 }
 
+#[test]
+fn no_out_parameter_is_hidden_by_a_member_of_problems() {
+    let repository = repository();
+    let document = openrdms_management::openapi(&repository);
+    let taken = document["components"]["schemas"]["Problem"]["properties"].as_object().unwrap();
+    for class in classes(&repository) {
+        for method in &class.methods {
+            for parameter in method.parameters.iter().filter(|parameter| parameter.is_out()) {
+                let name = &parameter.name;
+                assert!(!taken.contains_key(name), "{}.{}: {name} is a member", class.name, method.name);
+            }
+        }
+    }
+}
+
 /// Code generators name things by them.
 #[test]
 fn every_operation_has_a_name_of_its_own_and_every_reference_an_end() {

@@ -30,8 +30,8 @@ pub(crate) const SCHEMAS: [(&str, &str); 5] = [
 /// What every namespace has besides: the namespaces below it, and the classes of events.
 const SYSTEM: &str = include_str!("../../../../schema/System.mof");
 
-/// In Microsoft's classes most failures are return values; ours answer every failure as a fault, which
-/// carries a text.
+/// In Microsoft's classes most failures are return values, with the text beside them; ours answer every failure as a
+/// fault, which carries a text.
 const OURS: &str = "root/openrdms";
 
 /// Serves the classes of `schema/*.mof`.
@@ -221,15 +221,15 @@ impl CimService for Rdms {
         if outcome.is_err() || !declared.only_reads() {
             self.audit(&call, class, &outcome).await;
         }
-        let code = match outcome {
-            Ok(()) => 0,
+        let (code, reason) = match outcome {
+            Ok(()) => (0, None),
             Err(failed) if failed.fault || class.namespace == OURS => return Err(failed.error),
-            Err(failed) => failed.error.code.0,
+            Err(failed) => (failed.error.code.0, Some(cut(failed.error.message))),
         };
         // what there is nothing to say of is null, in the order that is declared
         let told = |name: &str| (name.to_owned(), call.out.get(name).clone());
         let out = declared.parameters.iter().filter(|p| p.is_out()).map(|p| told(&p.name)).collect();
-        Ok(MethodResult { return_value: Value::Uint32(code), out: Params(out) })
+        Ok(MethodResult { return_value: Value::Uint32(code), out: Params(out), reason })
     }
 
     async fn create(

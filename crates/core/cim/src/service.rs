@@ -47,8 +47,10 @@ pub struct Listing {
 pub struct MethodResult {
     /// `ReturnValue`: 0, or a WMI code.
     pub return_value: Value,
-    /// The OUT parameters.
+    /// The OUT parameters, also beside a code.
     pub out: Params,
+    /// Why it is a code, for people; `None` where it is 0 or nobody said.
+    pub reason: Option<String>,
 }
 
 /// What somebody wants to be told of.

@@ -9,7 +9,7 @@ use crate::{eventing, names};
 use openrdms_cim::{CimError, Kind, WmiCode};
 
 /// The longest reason that is sent, in characters.
-const LONGEST_REASON: usize = 400;
+pub(crate) const LONGEST_REASON: usize = 400;
 
 /// A fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,8 +147,7 @@ impl Fault {
     fn write(&self, xml: &mut Xml, host: &str) {
         let reason = if self.reason.trim().is_empty() { "failed" } else { self.reason.as_str() };
         // It may name what the request held, and comes four times; an ordinary text fits the smallest envelope then.
-        let end = reason.char_indices().nth(LONGEST_REASON).map_or(reason.len(), |(at, _)| at);
-        let reason = reason.get(..end).unwrap_or(reason);
+        let reason = shortened(reason);
         xml.element("s:Fault", &[], |xml| {
             xml.element("s:Code", &[], |xml| {
                 let code = match self.whose() {
@@ -179,6 +178,12 @@ impl Fault {
             });
         });
     }
+}
+
+/// The beginning of a text for people, as long as it may be.
+pub(crate) fn shortened(reason: &str) -> &str {
+    let end = reason.char_indices().nth(LONGEST_REASON).map_or(reason.len(), |(at, _)| at);
+    reason.get(..end).unwrap_or(reason)
 }
 
 /// `MSFT_WmiError`, as Windows sends it to clients of the CIM cmdlets. `xsi:type` is in the form that every

@@ -40,6 +40,9 @@ pub const WS_CIM: &str = "http://schemas.dmtf.org/wbem/ws-cim/1/cim-schema/2/";
 /// What a [`CIM_CLASS`] URI is the class of `MSFT_WmiError` with.
 pub const WMI_ERROR: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError";
 
+/// What we add: `Reason`, a header that says why a method returned what it did.
+pub const OURS: &str = "urn:openrdms:management:1";
+
 /// The filter dialect that compares properties for equality (DSP0226 annex E).
 pub const SELECTOR_FILTER: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/SelectorFilter";
 /// The filter dialect of WMI (MS-WSMV 2.2.4).

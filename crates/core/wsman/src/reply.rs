@@ -4,6 +4,7 @@
 //! Action and class URIs come from the request, so that a reply is always of the request's family.
 
 use crate::bind::Detail;
+use crate::fault::shortened;
 use crate::instance::Style;
 use crate::names::{self, ANONYMOUS};
 use crate::xml::Xml;
@@ -151,7 +152,8 @@ pub fn created(request: &Request, message_id: &str, path: &ObjectPath) -> String
     })
 }
 
-/// The reply to a method of `class` (in its declared spelling).
+/// The reply to a method of `class` (in its declared spelling). Why it returned a code is in a header of ours: the
+/// output has the declared parameters and no others, and whoever does not know a header passes it over (SOAP 1.2 2.4).
 pub fn output(
     request: &Request,
     message_id: &str,
@@ -162,7 +164,12 @@ pub fn output(
     let style = style(request);
     let namespace = request.resource.as_ref().map_or("", |r| r.namespace.as_str());
     let uri = style.family.uri(namespace, class);
-    respond(request, message_id, |xml| {
+    let header = |xml: &mut Xml| {
+        if let Some(reason) = &result.reason {
+            xml.leaf("o:Reason", &[("xmlns:o", names::OURS)], shortened(reason));
+        }
+    };
+    respond_with(request, message_id, header, |xml| {
         xml.element(&format!("p:{method}_OUTPUT"), &[("xmlns:p", &uri)], |xml| {
             for (name, value) in &result.out.0 {
                 style.value(xml, &format!("p:{name}"), value, false);

@@ -92,14 +92,20 @@ fn replies_as_they_are_written() {
     let request = server(&in_wmi_family(&call().get(&path())));
     let get = reply::get(&request, "uuid:R", &repository, &thing(&repository, "Test_Special"));
     let request = server(&call().invoke(&path(), "Stop", &Params::default()));
-    let result = MethodResult { return_value: 0u32.into(), out: Params::default() };
+    let result = MethodResult { return_value: 0u32.into(), out: Params::default(), reason: None };
     let output = reply::output(&request, "uuid:R", "Test_Thing", "Stop", &result);
     let profiles = ["http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/basic"];
     let identity = reply::Identity { vendor: "V", version: "OS: 1 SP: 0.0 Stack: 3.0", profiles: &profiles };
     let fault = Fault::from(CimError::new(WmiCode::WBEM_E_NOT_FOUND, "no such <thing>"));
     let fault = fault.message("uuid:R", Some("uuid:Q"), "h1");
     let must = Fault::must_understand("New").message("uuid:R", None, "h1");
-    let all = [get, output, reply::identify(&identity), fault, must];
+    let refused = MethodResult {
+        return_value: WmiCode::WBEM_E_INVALID_PARAMETER.into(),
+        out: Params::default(),
+        reason: Some("line 1: <Count> is 1 to 500".to_owned()),
+    };
+    let refused = reply::output(&request, "uuid:R", "Test_Thing", "Stop", &refused);
+    let all = [get, output, reply::identify(&identity), fault, must, refused];
     insta::assert_snapshot!(all.map(|m| broken(&m)).join("\n\n"));
 }
 
@@ -277,10 +283,35 @@ fn outputs_and_faults_read_back() {
     let repository = repository();
     let request = server(&call().invoke(&path(), "Stop", &Params::default()));
     let made = Value::Reference(Box::new(path()));
-    let result = MethodResult { return_value: WmiCode::WBEM_E_NOT_AVAILABLE.into(), out: Params::default() };
+    let result = MethodResult {
+        return_value: WmiCode::WBEM_E_NOT_AVAILABLE.into(),
+        out: Params::default(),
+        reason: None,
+    };
     let message = reply::output(&request, "uuid:R", "Test_Thing", "Stop", &result);
-    assert_eq!(client::read(message.as_bytes(), NS, &repository), Ok(Answer::Output(result)));
-    let sent = MethodResult { return_value: 0u32.into(), out: Params::default().with("Made", made) };
+    assert_eq!(client::read(message.as_bytes(), NS, &repository), Ok(Answer::Output(result.clone())));
+    for (reason, told) in [
+        (" <line> 1 & \"2\"\n", Some("<line> 1 & \"2\"".to_owned())),
+        (" \n", None),
+        ("ä".repeat(100_000).as_str(), Some("ä".repeat(400))),
+    ] {
+        let sent = MethodResult { reason: Some(reason.to_owned()), ..result.clone() };
+        let message = reply::output(&request, "uuid:R", "Test_Thing", "Stop", &sent);
+        let read = client::read(message.as_bytes(), NS, &repository);
+        assert_eq!(read, Ok(Answer::Output(MethodResult { reason: told, ..result.clone() })));
+        assert!(message.len() < 8192, "{}", message.len());
+    }
+    // a server may be anybody's
+    let long = "ä".repeat(100_000);
+    let header = format!(r#"<o:Reason xmlns:o="{}">{long}</o:Reason></s:Header>"#, names::OURS);
+    let message = reply::output(&request, "uuid:R", "Test_Thing", "Stop", &result);
+    let message = message.replace("</s:Header>", &header);
+    let Ok(Answer::Output(read)) = client::read(message.as_bytes(), NS, &repository) else {
+        panic!("it is one")
+    };
+    assert_eq!(read.reason, Some("ä".repeat(400)));
+    let sent =
+        MethodResult { return_value: 0u32.into(), out: Params::default().with("Made", made), reason: None };
     let message = reply::output(&request, "uuid:R", "Test_Thing", "Make", &sent);
     let Ok(Answer::Output(got)) = client::read(message.as_bytes(), NS, &repository) else {
         panic!("it is one")
@@ -317,7 +348,7 @@ fn a_reply_answers_its_request_byte_for_byte_and_in_its_family() {
         }
         let request = server(&text);
         assert_eq!(request.message_id, id);
-        let result = MethodResult { return_value: 0u32.into(), out: Params::default() };
+        let result = MethodResult { return_value: 0u32.into(), out: Params::default(), reason: None };
         let message = reply::output(&request, "uuid:R", "Test_Thing", "Stop", &result);
         assert!(message.contains("<a:RelatesTo>uuid:aA-&lt;&amp;&gt;</a:RelatesTo>"));
         assert!(message.contains(&format!("{}Response</a:Action>", request.action)));

@@ -93,6 +93,6 @@ impl CimService for Stub {
         _: &[(String, String)],
     ) -> Result<MethodResult, CimError> {
         self.called(who);
-        Ok(MethodResult { return_value: 0u32.into(), out: Params::default() })
+        Ok(MethodResult { return_value: 0u32.into(), out: Params::default(), reason: None })
     }
 }

@@ -5,12 +5,12 @@ mod parameters;
 use super::Failure;
 use super::args::CimCommand;
 use super::output::{Column, Output, confirm, remark, text};
-use super::remote::Remote;
+use super::remote::{Remote, not_done};
 use super::watch::{self, Seen, Watch};
 use openrdms_cim::class::qualifier;
 use openrdms_cim::path::canonical_namespace;
 use openrdms_cim::wql::Select;
-use openrdms_cim::{Class, Instance, ObjectPath, Parameter, Qualifier, Type, Value, WmiCode, mof};
+use openrdms_cim::{Class, Instance, ObjectPath, Parameter, Qualifier, Type, Value, mof};
 use serde_json::json;
 
 const CLASSES: &[Column] = &[
@@ -121,10 +121,7 @@ pub(super) async fn run(command: &CimCommand, remote: &mut Remote, output: &Outp
             output.show(&outcome.with("ReturnValue", result.return_value.clone()), None)?;
             match result.return_value.as_int() {
                 None | Some(0) => Ok(()),
-                Some(code) => {
-                    let code = WmiCode(u32::try_from(code).unwrap_or(u32::MAX));
-                    Err(openrdms_cim::CimError::new(code, format!("{} was not done", declared.name)).into())
-                }
+                Some(code) => Err(not_done(&declared.name, code, result.reason)),
             }
         }
     }

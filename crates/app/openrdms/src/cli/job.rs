@@ -4,8 +4,8 @@ use super::Failure;
 use super::args::{JobCommand, time::When};
 use super::list;
 use super::output::{Column, Output, confirm};
-use super::remote::{KNOWN, Remote};
-use openrdms_cim::{CimError, Instance, ObjectPath, Params, Value, WmiCode};
+use super::remote::{KNOWN, Remote, not_done};
+use openrdms_cim::{Instance, ObjectPath, Params, Value};
 use serde_json::json;
 use std::io::Read as _;
 use std::path::Path;
@@ -91,10 +91,7 @@ async fn call(remote: &Remote, path: &ObjectPath, method: &str, params: Params) 
     let result = remote.invoke_any(path, method, &params, &[]).await?;
     match result.return_value.as_int() {
         Some(0) => Ok(result.out),
-        Some(code) => {
-            let code = WmiCode(u32::try_from(code).unwrap_or(u32::MAX));
-            Err(CimError::new(code, format!("{method} was not done")).into())
-        }
+        Some(code) => Err(not_done(method, code, result.reason)),
         None => Err(Failure::failed("the service answered something else than was asked")),
     }
 }

@@ -13,7 +13,7 @@ use hyper::body::Bytes;
 use link::Link;
 use openrdms_cim::{
     CimError, Class, Condition, Enumeration, Instance, Listing, MethodResult, ObjectPath, Params, Repository,
-    Value, WmiCode,
+    WmiCode,
 };
 use openrdms_wsman::client::{Answer, AnswerError, Call, read};
 use std::time::Duration;
@@ -205,10 +205,10 @@ impl Remote {
         options: &[(String, String)],
     ) -> Result<(), Failure> {
         let result = self.invoke_any(path, method, &params, options).await?;
-        match result.return_value {
-            Value::Uint32(0) => Ok(()),
-            Value::Uint32(code) => Err(CimError::new(WmiCode(code), format!("{method} was not done")).into()),
-            _ => Err(unexpected()),
+        match result.return_value.as_int() {
+            Some(0) => Ok(()),
+            Some(code) => Err(not_done(method, code, result.reason)),
+            None => Err(unexpected()),
         }
     }
 
@@ -323,6 +323,12 @@ pub(crate) fn limited(held: usize) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::failed(format!("the service lists more than {MOST_AT_ONCE} and does not come to an end")))
+}
+
+/// Why a method was not done that returned a code.
+pub(crate) fn not_done(method: &str, code: i128, reason: Option<String>) -> Failure {
+    let code = WmiCode(u32::try_from(code).unwrap_or(u32::MAX));
+    CimError::new(code, reason.unwrap_or_else(|| format!("{method} was not done"))).into()
 }
 
 fn unexpected() -> Failure {

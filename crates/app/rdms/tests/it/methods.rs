@@ -74,7 +74,9 @@ async fn every_method_answers_in_every_state_as_the_table_says() {
         assert_eq!(before.state.name(), state);
         let cell = format!("{method} while {}", state.as_str());
         let result = rdms.invoke(&admin(), &documented(&before), method, params(method), &[]).await;
-        assert_eq!(result.expect(&cell).return_value, Value::Uint32(code), "{cell}");
+        let result = result.expect(&cell);
+        assert_eq!(result.return_value, Value::Uint32(code), "{cell}");
+        assert_eq!(result.reason.is_some(), code != 0, "{cell}");
         let session = world.session(before.uid).await;
         assert_eq!(session.state.name(), after, "{cell}");
         if (method, state) == ("Disconnect", Disconnected) {
@@ -100,7 +102,10 @@ async fn every_method_answers_in_every_state_as_the_table_says() {
         match (code, after) {
             (0, Ended) => assert_eq!(again.unwrap_err().code, WmiCode::WBEM_E_NOT_FOUND, "{cell}"),
             (0, _) => assert_eq!(again.unwrap().return_value, Value::Uint32(0), "{cell}"),
-            (code, _) => assert_eq!(again.unwrap_err().code.0, code, "{cell}"),
+            (code, _) => {
+                let again = again.unwrap_err();
+                assert_eq!((again.code.0, Some(again.message)), (code, result.reason), "{cell}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Answers as values: to the operations of DSP0226 7 to 9, and to Identify (DSP0226 11).
 
 use super::declaration;
+use crate::fault::shortened;
 use crate::instance::{Members, read_instance};
 use crate::names::{self, ADDRESSING, ENUMERATION, IDENTITY, SOAP, WSMAN};
 use crate::{Charset, Resource, Subcode, guard, read};
@@ -57,6 +58,9 @@ pub fn read(bytes: &[u8], namespace: &str, repository: &Repository) -> Result<An
     let document =
         guard::parse(&text, guard::REPLY).ok_or(AnswerError::Malformed("not xml, or too large"))?;
     let root = document.root_element();
+    let header = |namespace: &str, name: &str| {
+        read::child(root, SOAP, "Header").and_then(|header| read::child_text(header, namespace, name))
+    };
     let body = read::child(root, SOAP, "Body").ok_or(AnswerError::Malformed("no body"))?;
     let Some(first) = read::children(body).next() else { return Ok(Answer::Empty) };
     let reader = Reader { namespace, repository };
@@ -69,8 +73,7 @@ pub fn read(bytes: &[u8], namespace: &str, repository: &Repository) -> Result<An
         }),
         (ENUMERATION, "EnumerateResponse" | "PullResponse") => Ok(reader.listing(first)),
         _ => {
-            let action =
-                read::child(root, SOAP, "Header").and_then(|h| read::child_text(h, ADDRESSING, "Action"));
+            let action = header(ADDRESSING, "Action");
             let answers =
                 |request: &str| action.as_deref().is_some_and(|a| a == format!("{request}Response"));
             if [names::CREATE, names::PUT, names::DELETE].into_iter().any(answers) {
@@ -83,7 +86,9 @@ pub fn read(bytes: &[u8], namespace: &str, repository: &Repository) -> Result<An
                 });
             }
             let method = name.strip_suffix("_OUTPUT").ok_or(AnswerError::Malformed("unknown body"))?;
-            Ok(Answer::Output(reader.output(first, method)))
+            let reason = header(names::OURS, "Reason").filter(|reason| !reason.is_empty());
+            let reason = reason.map(|reason| shortened(&reason).to_owned());
+            Ok(Answer::Output(MethodResult { reason, ..reader.output(first, method) }))
         }
     }
 }
@@ -145,7 +150,7 @@ impl<'r> Reader<'r> {
                 out.0.retain(|(name, _)| name != "ReturnValue");
             }
         }
-        MethodResult { return_value: members.value("ReturnValue", returns, false), out }
+        MethodResult { return_value: members.value("ReturnValue", returns, false), out, reason: None }
     }
 
     /// The class that an element's namespace names.

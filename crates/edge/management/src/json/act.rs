@@ -101,10 +101,6 @@ impl Shared {
                 service.invoke(&who, &path, &name, params, &options).await
             })
             .await??;
-        if !is_done(&result.return_value) {
-            let code = result.return_value.as_int().unwrap_or_default();
-            return Err(Problem::returned(&class.name, &method.name, code));
-        }
         let json = |value: &Value| {
             serde_json::to_value(super::write::ShownValue(repository, value))
                 .map_err(|_| Problem::bug("a parameter cannot be written"))
@@ -113,6 +109,10 @@ impl Shared {
         members.insert("ReturnValue".to_owned(), json(&result.return_value)?);
         for parameter in method.parameters.iter().filter(|parameter| parameter.is_out()) {
             members.insert(parameter.name.clone(), json(result.out.get(&parameter.name))?);
+        }
+        if !is_done(&result.return_value) {
+            let (method, code) = (format!("{}.{}", class.name, method.name), result.return_value.as_int());
+            return Err(Problem::returned(&method, code.unwrap_or_default(), result.reason, members));
         }
         Ok(Answer::Json(rendered(&Json::Object(members))?, None))
     }

@@ -5,7 +5,7 @@ use crate::http::Reply;
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use openrdms_cim::{CimError, Kind, WmiCode};
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 
 /// Where each code is described; the fragment is its name in lower case.
 const DESCRIBED: &str = "https://github.com/openrdms/openrdms/blob/main/docs/json-api.md";
@@ -18,13 +18,13 @@ pub(super) struct Problem {
     detail: String,
     /// The verbs that are offered there instead.
     allow: Option<String>,
-    /// Whether it is what a method returned.
-    returned: bool,
+    /// What a method gave back that returned a code: that, and its out parameters.
+    returned: Option<Map<String, Json>>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: WmiCode, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), allow: None, returned: false }
+        Self { status, code, detail: detail.into(), allow: None, returned: None }
     }
 
     /// A request that is wrong and will stay wrong.
@@ -81,17 +81,24 @@ impl Problem {
         Self::new(StatusCode::GONE, WmiCode::WBEM_E_QUEUE_OVERFLOW, detail)
     }
 
-    /// What a method returned instead of 0.
-    pub(super) fn returned(class: &str, method: &str, code: i128) -> Self {
+    /// What a method gave back that returned something else than 0, and why where it said so.
+    pub(super) fn returned(
+        method: &str,
+        code: i128,
+        reason: Option<String>,
+        returned: Map<String, Json>,
+    ) -> Self {
         let code = WmiCode(u32::try_from(code).unwrap_or(u32::MAX));
-        let meaning = code.meaning().unwrap_or("a code of the method's own");
-        let detail = format!("{class}.{method} returned {code}: {}", meaning.to_lowercase());
-        Self { returned: true, ..CimError::new(code, detail).into() }
+        let detail = reason.unwrap_or_else(|| {
+            let meaning = code.meaning().unwrap_or("a code of the method's own");
+            format!("{method} returned {code}: {}", meaning.to_lowercase())
+        });
+        Self { returned: Some(returned), ..CimError::new(code, detail).into() }
     }
 
     /// Whether there is nothing of that name.
     pub(super) fn is_not_found(&self) -> bool {
-        self.code == WmiCode::WBEM_E_NOT_FOUND && !self.returned
+        self.code == WmiCode::WBEM_E_NOT_FOUND && self.returned.is_none()
     }
 
     /// Whether another request would do: nothing failed and nothing is missing.
@@ -105,9 +112,9 @@ impl Problem {
     }
 
     /// As JSON.
-    pub(super) fn body(&self) -> serde_json::Value {
+    pub(super) fn body(&self) -> Json {
         let name = self.code.name();
-        let mut body = json!({
+        let own = json!({
             "type": match name {
                 Some(name) => format!("{DESCRIBED}#{}", name.to_lowercase()),
                 None => "about:blank".to_owned(),
@@ -118,10 +125,12 @@ impl Problem {
             "wmiCode": format!("0x{:08X}", self.code.0),
             "wmiName": name,
         });
-        if self.returned {
-            body["ReturnValue"] = self.code.0.into();
+        // a test holds that no out parameter has the name of a member
+        let mut body = self.returned.clone().unwrap_or_default();
+        if let Json::Object(own) = own {
+            body.extend(own);
         }
-        body
+        body.into()
     }
 
     pub(super) fn reply(self) -> Reply {
@@ -168,11 +177,15 @@ mod tests {
 
     #[test]
     fn what_a_method_returned_is_told_with_its_meaning() {
-        let body = Problem::returned("C", "Logoff", 0x8004_1016).body();
+        let gave =
+            |code: u32| json!({ "ReturnValue": code, "Was": null }).as_object().cloned().expect("it is one");
+        let body = Problem::returned("C.Logoff", 0x8004_1016, None, gave(0x8004_1016)).body();
         assert_eq!((&body["wmiName"], &body["status"]), (&json!("WBEM_E_INVALID_OPERATION"), &json!(409)));
-        assert_eq!(body["ReturnValue"], json!(0x8004_1016u32));
+        assert_eq!((&body["ReturnValue"], body.get("Was")), (&json!(0x8004_1016u32), Some(&Json::Null)));
         assert_eq!(body["title"], "Not possible in the present state");
-        let own = Problem::returned("C", "Other", 5).body();
+        assert!(body["detail"].as_str().is_some_and(|text| text.starts_with("C.Logoff returned WBEM_E_")));
+        let own = Problem::returned("C.Other", 5, Some("because".to_owned()), gave(5)).body();
         assert_eq!((&own["wmiCode"], &own["status"]), (&json!("0x00000005"), &json!(500)));
+        assert_eq!(own["detail"], "because");
     }
 }

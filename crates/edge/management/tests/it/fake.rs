@@ -154,8 +154,12 @@ impl CimService for Fake {
         }
         let call = (who.name.clone(), path.to_string(), method.to_owned(), params, options.to_vec());
         self.calls.lock().unwrap().push(call);
-        let code = if method == "Logoff" { WmiCode::WBEM_E_INVALID_OPERATION.0 } else { 0 };
-        Ok(MethodResult { return_value: code.into(), out: Params::default() })
+        if method == "Logoff" {
+            let (code, reason) =
+                (WmiCode::WBEM_E_INVALID_OPERATION.0, Some("it is being started".to_owned()));
+            return Ok(MethodResult { return_value: code.into(), out: Params::default(), reason });
+        }
+        Ok(MethodResult { return_value: 0_u32.into(), out: Params::default(), reason: None })
     }
 }
 

@@ -200,6 +200,7 @@ async fn what_a_method_returns_is_a_problem_with_its_status() {
         (409, &json!("0x80041016"), &json!(2_147_749_910u32))
     );
     assert_eq!(body["title"], "Not possible in the present state");
+    assert_eq!(body["detail"], "it is being started");
     let anna = basic(ANNA);
     let reply = desk.raw(&send("POST", &format!("{SESSION}/host1/2/Disconnect"), &anna, "{}")).await;
     assert_eq!(problem(told(&reply)), (403, "WBEM_E_ACCESS_DENIED".to_owned()));

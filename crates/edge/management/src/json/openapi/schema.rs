@@ -68,6 +68,10 @@ pub(super) fn common() -> Map<String, Json> {
                     "description": "What the method returned, where it was called and returned a code.",
                 },
             },
+            "additionalProperties": {
+                "description": "Beside ReturnValue, the out parameters of the method as it declares them: null where there \
+                                is nothing to tell.",
+            },
         },
         "Datetime": {
             "description": "A point in time (RFC 3339), an interval (a duration of ISO 8601), or the 25 characters of CIM \
