@@ -28,6 +28,21 @@ def test_a_collection_for_others_is_not_allowed(server, desk):
     assert server.json("session", "list") == []
 
 
+def test_a_collection_that_becomes_one_for_others_takes_no_more_of_its_users(server, desk):
+    there = desk.freerdp("alice", route=route_to("single"))
+    there.desktop()
+    server.cli("collection", "change", "single", "--user", "bob")
+    assert server.json("collection", "show", "single")["Users"] == ["OPENRDMS\\bob"]
+    assert there.exit_code is None and server.session_of("alice")["State"] == "Active", "who is there stays"
+    code, reason = desk.freerdp("alice", route=route_to("single")).refused()
+    assert code != 0 and reason == NOT_ALLOWED
+    assert server.json("audit", "--action", "OpenRDMS_Collection.Put", "--limit", "1")[0]["Target"] == "single"
+    server.cli("session", "logoff", "--user", "alice", "--force")
+    server.cli("collection", "change", "single", "--everybody")
+    assert server.json("collection", "show", "single")["Users"] is None
+    desk.freerdp("alice", route=route_to("single")).desktop()
+
+
 def test_a_user_who_is_allowed_gets_the_collection_asked_for(server, desk):
     desk.freerdp("bob", route=route_to("private")).desktop()
     assert server.wait_state("bob", "Active")["CollectionAlias"] == "private"

@@ -84,6 +84,19 @@ def test_what_differs_is_changed_and_what_is_not_said_stays(server, file, tmp_pa
     assert server.cli("export") == file.read_text()
 
 
+def test_who_may_use_a_collection_is_changed_by_a_file(server, file):
+    server.add_user("carol")
+    text = "format = 1\n[[collection]]\nAlias = 'pool'\nUsers = ['OPENRDMS\\carol']\n"
+    server.cli("import", "-", "--force", text=text)
+    assert server.json("collection", "show", "pool")["Users"] == ["OPENRDMS\\carol"]
+    for users, said in (("['nobody']", "no account"), ("[]", "cannot be made empty")):
+        with pytest.raises(CommandFailed, match=said):
+            server.cli("import", "-", "--force", text=f"format = 1\n[[collection]]\nAlias = 'pool'\nUsers = {users}\n")
+    server.cli("import", str(file), "--force")
+    server.cli("user", "delete", "carol", "--force")
+    assert server.cli("export") == file.read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -249,10 +249,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Changes a collection; limits also for the sessions that it has.
+    /// Changes a collection; limits also for the sessions that it has. Who may use it is asked of whoever connects, so a
+    /// session stays whose user is none any more.
     ///
     /// # Errors
-    /// `NotFound`; or the store's.
+    /// `NotFound`; `Invalid` for unknown users; or the store's.
     pub async fn change_collection(
         &self,
         alias: &str,
@@ -260,6 +261,9 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let change = change.into();
         change.display_name.as_deref().map_or(Ok(()), check_display_name)?;
+        for user in change.users.iter().flatten().flatten() {
+            self.known(user).await?;
+        }
         self.inner.store.change_collection(alias, change).await?;
         self.inner.commits.send_modify(|n| *n += 1);
         Ok(())

@@ -94,6 +94,8 @@ impl Collection {
 pub struct CollectionChange {
     /// New [`Collection::display_name`].
     pub display_name: Option<String>,
+    /// New [`Collection::users`].
+    pub users: Option<Option<Vec<UserName>>>,
     /// New [`Collection::limits`].
     pub limits: LimitsChange,
     /// New [`Collection::managed`].
@@ -120,6 +122,7 @@ impl CollectionChange {
         let text = |new: Option<String>, old| new.map_or(old, |new| Some(new).filter(|new| !new.is_empty()));
         Collection {
             display_name: self.display_name.unwrap_or(collection.display_name),
+            users: self.users.unwrap_or(collection.users),
             limits: self.limits.of(collection.limits),
             managed: self.managed.unwrap_or(collection.managed),
             rollback: self.rollback.unwrap_or(collection.rollback),

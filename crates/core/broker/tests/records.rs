@@ -7,7 +7,7 @@ use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::session::{DetachReason, EndReason};
 use openrdms_broker::{
     Collection, CollectionAlias, CollectionChange, HostName, Intake, KnownHost, KnownNode, Lease,
-    LimitAction, Limits, NodeId, State, Timestamp,
+    LimitAction, Limits, NodeId, State, Timestamp, UserName,
 };
 use std::time::Duration;
 use support::session;
@@ -68,6 +68,13 @@ fn a_change_of_a_collection_changes_what_it_names_and_nothing_else() {
     assert_eq!(CollectionChange::default().of(was.clone()), was);
     let named = CollectionChange { display_name: Some("New".into()), ..CollectionChange::default() };
     assert_eq!(named.of(was.clone()), Collection { display_name: "New".into(), ..was.clone() });
+    let bob = Some(vec![UserName::new("LAB", "bob").unwrap()]);
+    let only = CollectionChange { users: Some(bob.clone()), ..CollectionChange::default() };
+    let bobs = only.of(was.clone());
+    assert_eq!(bobs, Collection { users: bob, ..was.clone() });
+    assert_eq!(CollectionChange::default().of(bobs.clone()), bobs);
+    let everybody = CollectionChange { users: Some(None), ..CollectionChange::default() };
+    assert_eq!(everybody.of(bobs), was);
     let changes = [
         (LimitsChange { idle: Some(9), ..Default::default() }, Limits { idle: 9, ..limits }),
         (LimitsChange { active: Some(9), ..Default::default() }, Limits { active: 9, ..limits }),

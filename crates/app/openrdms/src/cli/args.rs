@@ -169,6 +169,17 @@ pub(crate) enum CollectionCommand {
         #[command(flatten)]
         limits: LimitArgs,
     },
+    /// Change who may use a collection; sessions that there are go on
+    Change {
+        /// Its alias
+        alias: String,
+        /// Who may use it from now on; may be repeated
+        #[arg(long = "user", value_name = "NAME", required_unless_present = "everybody")]
+        users: Vec<String>,
+        /// Every account may
+        #[arg(long, conflicts_with = "users")]
+        everybody: bool,
+    },
     /// Delete a collection that has no session; homes are kept
     Delete {
         /// Its alias

@@ -74,6 +74,14 @@ impl KindArg {
     }
 }
 
+/// Who may use a collection; where nobody is named, everybody.
+fn listed(users: &[String]) -> Value {
+    match users {
+        [] => Value::Null,
+        names => Value::Array(names.iter().map(|name| Value::from(name.as_str())).collect()),
+    }
+}
+
 pub(super) async fn run(
     command: &CollectionCommand,
     remote: &Remote,
@@ -90,15 +98,11 @@ pub(super) async fn run(
             output.show(&remote.get(&path).await?, remote.class(CLASS))
         }
         CollectionCommand::Create { alias, size, name, users, kind, rollback, limits } => {
-            let users = match users.as_slice() {
-                [] => Value::Null,
-                names => Value::Array(names.iter().map(|name| Value::from(name.as_str())).collect()),
-            };
             let params = Params::default()
                 .with("Alias", alias.as_str())
                 .with("DisplayName", name.as_deref().unwrap_or(alias))
                 .with("Size", *size)
-                .with("Users", users)
+                .with("Users", listed(users))
                 .with("Kind", kind.name())
                 .with("Rollback", *rollback);
             let params = limits.add_to(params);
@@ -132,6 +136,15 @@ pub(super) async fn run(
                 remote.invoke(&path, "SetLimits", params, &[]).await?;
             }
             output.all(LIMITS, remote.class(CLASS), &[remote.get(&path).await?])
+        }
+        CollectionCommand::Change { alias, users, everybody: _ } => {
+            let path = class.with_key("Alias", alias.as_str());
+            remote.put(&path, &Params::default().with("Users", listed(users))).await?;
+            let whom = if users.is_empty() { "everybody".to_owned() } else { users.join(", ") };
+            output.done(
+                &format!("collection {alias} is for {whom}"),
+                &[("Alias", json!(alias)), ("Result", json!("changed"))],
+            )
         }
         CollectionCommand::Delete { alias, force } => {
             confirm(&format!("Delete the collection {alias} and its desktops? Homes are kept."), *force)?;

@@ -7,7 +7,7 @@ use crate::provider::{Call, Context, Provider, Query, Wanted, admin_only, no_met
 use openrdms_broker::limits::LimitsChange;
 use openrdms_broker::ports::SessionFilter;
 use openrdms_broker::{
-    Collection, CollectionAlias, CollectionChange, CollectionKind, DesktopName, LimitAction, Limits,
+    Collection, CollectionAlias, CollectionChange, CollectionKind, DesktopName, LimitAction, Limits, UserName,
 };
 use openrdms_cim::{CimError, Class, Instance, Listing, ObjectPath, Value, WmiCode};
 use openrdms_engine::EngineError;
@@ -76,15 +76,19 @@ impl Provider for OpenRdmsCollection {
     async fn put(&self, cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         admin_only(call.who)?;
         call.audit.target = alias(call.path).to_owned();
-        for (name, _) in call.params.0.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Description")) {
+        let named =
+            |property: &str| call.params.0.iter().any(|(name, _)| name.eq_ignore_ascii_case(property));
+        let nullable =
+            |name: &str| ["Description", "Users"].iter().any(|known| known.eq_ignore_ascii_case(name));
+        for (name, _) in call.params.0.iter().filter(|(name, _)| !nullable(name)) {
             changes::given(call.params, name)?;
         }
-        let described = call.params.0.iter().any(|(name, _)| name.eq_ignore_ascii_case("Description"));
         let description = call.params.string("Description")?;
         let display_name = call.params.string("DisplayName")?.map(str::to_owned);
         let change = CollectionChange {
             display_name,
-            description: described.then(|| description.unwrap_or_default().to_owned()),
+            users: named("Users").then(|| users(cx, call)).transpose()?,
+            description: named("Description").then(|| description.unwrap_or_default().to_owned()),
             rollback: call.params.boolean("Rollback")?,
             ..limits_change(call)?.into()
         };
@@ -120,14 +124,10 @@ async fn create(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
     call.audit.target = text.to_owned();
     let alias = CollectionAlias::new(text)
         .map_err(|error| CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, error.to_string()))?;
-    let users = match call.params.strings("Users")? {
-        Some(names) => Some(names.into_iter().map(|name| cx.parse_user(name)).collect::<Result<_, _>>()?),
-        None => None,
-    };
     let collection = Collection {
         display_name: call.params.string("DisplayName")?.unwrap_or(text).to_owned(),
         size: call.params.uint32("Size")?.unwrap_or(1),
-        users,
+        users: users(cx, call)?,
         description: call.params.string("Description")?.map(str::to_owned),
         kind: call.params.string("Kind")?.map(kind).transpose()?.unwrap_or_default(),
         rollback: call.params.boolean("Rollback")?.unwrap_or_default(),
@@ -135,6 +135,19 @@ async fn create(cx: &Context, call: &mut Call<'_>) -> Result<(), MethodError> {
         ..Collection::new(alias, cx.engine.now())
     };
     Ok(cx.engine.create_collection(collection).await?)
+}
+
+/// Who may use the collection; `None`: everybody. Nobody cannot be said: WS-Management cannot tell an empty list from
+/// none, and an instance that is sent back would open the collection to everybody.
+fn users(cx: &Context, call: &Call<'_>) -> Result<Option<Vec<UserName>>, CimError> {
+    match call.params.strings("Users")? {
+        None => Ok(None),
+        Some(names) if names.is_empty() => {
+            let message = "Users names one user at least, or is null for everybody";
+            Err(CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, message))
+        }
+        Some(names) => names.into_iter().map(|name| cx.parse_user(name)).collect::<Result<_, _>>().map(Some),
+    }
 }
 
 const KINDS: [(&str, CollectionKind); 3] = [

@@ -180,6 +180,7 @@ fn change(properties: &Params) -> Result<CollectionChange, CimError> {
         parsed.map_err(|error| invalid(&format!("SecurityDescriptor: {error}")))?;
     }
     Ok(CollectionChange {
+        users: None,
         display_name: properties.string("Name")?.map(str::to_owned),
         limits: LimitsChange::default(),
         managed: properties.boolean("IsManaged")?,

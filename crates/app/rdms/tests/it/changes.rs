@@ -2,7 +2,8 @@
 
 use crate::support::World;
 use crate::{OURS, admin, rdms, user};
-use openrdms_broker::{Intake, Outcome, Role};
+use openrdms_broker::ports::Refusal;
+use openrdms_broker::{Intake, Outcome, Role, Route};
 use openrdms_cim::{CimError, CimService as _, Instance, ObjectPath, Params, Value, WmiCode};
 
 fn collection(alias: &str) -> ObjectPath {
@@ -94,7 +95,6 @@ async fn what_cannot_be_written_stays_and_changes_nothing() {
         ("Size", 99u32.into()),
         ("SessionCount", 5u32.into()),
         ("Created", Value::Null),
-        ("Users", Value::from(vec!["alice"])),
     ] {
         let change = edited(&now, name, value).with("x", 1u32);
         let change = Params(change.0.into_iter().filter(|(n, _)| n != "x").collect());
@@ -110,6 +110,45 @@ async fn what_cannot_be_written_stays_and_changes_nothing() {
     assert_eq!(rdms.get(&admin(), &pool).await.unwrap(), now);
     assert_eq!(code(rdms.put(&user("alice"), &pool, whole(&now)).await), WmiCode::WBEM_E_ACCESS_DENIED);
     assert_eq!(code(rdms.put(&admin(), &collection("no"), whole(&now)).await), WmiCode::WBEM_E_NOT_FOUND);
+}
+
+#[tokio::test]
+async fn who_may_use_a_collection_changes_and_who_is_there_stays() {
+    let world = World::new().await;
+    let rdms = rdms(&world.engine);
+    let client = world.active_in("alice", "pool").await;
+    let uid = client.session;
+    let session = world.session(uid).await;
+    let pool = collection("pool");
+    let put = async |users: Value| rdms.put(&admin(), &pool, Params::default().with("Users", users)).await;
+    for wrong in [vec!["ghost"], vec!["alice", ""], vec![]] {
+        let refused = put(Value::from(wrong.clone())).await;
+        assert_eq!(code(refused), WmiCode::WBEM_E_INVALID_PARAMETER, "{wrong:?}");
+    }
+    let lab = Params::default().with("Alias", "lab").with("Users", Value::Array(vec![]));
+    let class = ObjectPath::class(OURS, "OpenRDMS_Collection");
+    assert_eq!(code(rdms.create(&admin(), &class, lab).await), WmiCode::WBEM_E_INVALID_PARAMETER);
+    assert!(rdms.get(&admin(), &pool).await.unwrap().get("Users").is_null(), "nothing was changed");
+
+    let bobs = put(vec!["bob"].into()).await.unwrap();
+    assert_eq!(bobs.get("Users"), &Value::from(vec!["TEST\\bob"]));
+    assert_eq!(world.session(uid).await, session, "it goes on");
+    let route = || Route::Collection("pool".to_owned());
+    assert_eq!(world.attach_to("alice", route()).await.err(), Some(Refusal::NotAllowed));
+    assert_eq!(world.attach_to("carol", route()).await.err(), Some(Refusal::NotAllowed));
+    assert!(world.attach_to("bob", route()).await.is_ok());
+    let record = world.engine.store().audit(50).await.unwrap();
+    let record = record.iter().find(|r| r.action == "OpenRDMS_Collection.Put" && r.outcome == Outcome::Done);
+    let record = record.expect("it is written down");
+    assert!(record.target == "pool" && record.detail.contains("bob"), "{record:?}");
+
+    assert_eq!(code(rdms.put(&user("bob"), &pool, Params::default()).await), WmiCode::WBEM_E_ACCESS_DENIED);
+    let now = rdms.get(&admin(), &pool).await.unwrap();
+    let back = rdms.put(&admin(), &pool, edited(&now, "DisplayName", "Bob's")).await.unwrap();
+    assert_eq!(back.get("Users"), bobs.get("Users"), "what is sent back as it is stays");
+    assert!(put(Value::Null).await.unwrap().get("Users").is_null());
+    client.obey();
+    assert!(world.attach_to("alice", route()).await.is_ok());
 }
 
 #[tokio::test]

@@ -105,7 +105,10 @@ fn method(method: &Method) -> Json {
         };
         of.insert("direction".into(), json!(direction));
         of.insert("type".into(), json!(type_name(parameter.ty, parameter.array)));
-        add_values(&mut of, &parameter.qualifiers);
+        // which has no documented values: they are ours
+        if (method.name.as_str(), parameter.name.as_str()) != ("GetPatchProperties", "State") {
+            add_values(&mut of, &parameter.qualifiers);
+        }
         Json::Object(of)
     });
     let mut of = Map::new();
@@ -217,6 +220,11 @@ fn where_the_documentation_contradicts_itself_the_schema_says_what_was_chosen() 
     let details = desktop.method("GetVirtualDesktopDetails").unwrap();
     let units = qualifier(&details.parameter("RAMSizeInMB").unwrap().qualifiers, "Units");
     assert_eq!(units.unwrap().value, Value::from("megabytes"));
+    // a number without documented values
+    let patch = class("Win32_RDMSVirtualDesktopCollection").method("GetPatchProperties").unwrap();
+    let values = |name| texts(&patch.parameter("State").unwrap().qualifiers, name).unwrap();
+    assert_eq!(values("ValueMap"), ["0", "1", "2", "3"]);
+    assert_eq!(values("Values"), ["Scheduled", "Running", "Completed", "Cancelled"]);
     // the same word, two ways to count
     let types = |name: &str| texts(&class(name).property("Type").unwrap().qualifiers, "ValueMap").unwrap();
     assert_eq!(types("Win32_RDMSVirtualDesktopCollection"), ["1", "2", "3"]);

@@ -110,8 +110,10 @@ impl Names {
         if section.class == "OpenRDMS_Desktop" && now.is_none() && !says(row, "CollectionAlias") {
             return Some("CollectionAlias is missing".to_owned());
         }
-        let users = match row.get("Users") {
-            Value::Array(users) if now.is_none() => users.iter().filter_map(Value::as_str).collect(),
+        let differs = now.is_none_or(|now| now.get("Users") != row.get("Users"));
+        let users: Vec<_> = match row.get("Users") {
+            Value::Array(users) if users.is_empty() => return Some("Users cannot be made empty".to_owned()),
+            Value::Array(users) if differs => users.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
         let unknown = users.iter().find(|user| {

@@ -57,8 +57,9 @@ pub(super) const SECTIONS: &[Section] = &[
         namespace: OURS,
         class: "OpenRDMS_Collection",
         keys: &["Alias"],
-        fixed: &["Kind", "Users"],
+        fixed: &["Kind"],
         properties: &[
+            "Users",
             "DisplayName",
             "Description",
             "Rollback",

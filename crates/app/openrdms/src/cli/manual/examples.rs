@@ -56,6 +56,10 @@ pub(super) const ALL: &[(&str, Examples)] = &[
         "collection limits",
         &["openrdms collection limits pool1", "openrdms collection limits pool1 --disconnected-limit 2d"],
     ),
+    (
+        "collection change",
+        &["openrdms collection change lab --user alice", "openrdms collection change lab --everybody"],
+    ),
     ("collection delete", &["openrdms collection delete lab --force"]),
     ("desktop list", &["openrdms desktop list --collection pool1", "openrdms desktop list --watch"]),
     ("desktop start", &["openrdms desktop start pool1-001"]),
