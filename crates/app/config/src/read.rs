@@ -80,6 +80,11 @@ fn from_file(path: &Path, text: &str, mistakes: &mut Vec<String>) -> Values {
             mistakes.push(format!("'{section}' stands outside a section such as [rdp]"));
             continue;
         };
+        if content.is_empty() && !Key::ALL.iter().any(|key| key.section == section) {
+            let mut known: Vec<&str> = Key::ALL.iter().map(|key| key.section).collect();
+            known.dedup();
+            mistakes.push(format!("[{section}]: there is no such section; there are {}", known.join(", ")));
+        }
         for (name, value) in content {
             match Key::ALL.iter().find(|key| key.section == section && key.name == name) {
                 Some(key) => drop(values.insert((key.section, key.name), value)),
@@ -111,14 +116,14 @@ fn from_environment(
         if !variable.starts_with("OPENRDMS_") || OTHER_VARIABLES.contains(&variable.as_str()) {
             continue;
         }
-        let sections =
-            ["DEPLOYMENT", "NODE", "RDP", "MANAGEMENT", "ACCOUNTS", "LOCAL", "EVENTS", "CHANGES", "LOG"];
+        let in_section =
+            |key: &Key| variable.starts_with(&format!("OPENRDMS_{}_", key.section.to_uppercase()));
         match Key::ALL.iter().find(|key| key.variable() == variable) {
             Some(key) => match parse_text(key, &text) {
                 Ok(value) => drop(values.insert((key.section, key.name), value)),
                 Err(rule) => mistakes.push(format!("{variable}: {rule}")),
             },
-            None if sections.iter().any(|s| variable.starts_with(&format!("OPENRDMS_{s}_"))) => {
+            None if Key::ALL.iter().any(in_section) => {
                 mistakes.push(format!("{variable}: there is no such key"));
             }
             None => {} // somebody else's, such as a test driver's
@@ -262,6 +267,11 @@ fn build(values: &Values, mistakes: &mut Vec<String>) -> Config {
     }
     let socket = optional(read.text("management", "socket"))
         .map_or_else(|| data_dir.join("openrdms.sock"), PathBuf::from);
+    // as `bind` will: its limit counts bytes
+    if let Err(error) = std::os::unix::net::SocketAddr::from_pathname(&socket) {
+        let length = socket.as_os_str().len();
+        read.wrong("management", "socket", &format!("{} ({length} bytes): {error}", socket.display()));
+    }
     let push_to = read.list("management", "push_to");
     if let Err(error) = openrdms_management::PushTo::parse(&push_to) {
         read.wrong("management", "push_to", &error.to_string());
@@ -306,6 +316,10 @@ fn build(values: &Values, mistakes: &mut Vec<String>) -> Config {
         json: read.one_of("log", "format", &["text", "json"]) == "json",
         level: read.text("log", "level"),
     };
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&log.level) {
+        let level = &log.level;
+        read.wrong("log", "level", &format!("'{level}' is not a filter such as info or debug ({error})"));
+    }
     Config {
         deployment_name,
         data_dir,

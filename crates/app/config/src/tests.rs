@@ -27,6 +27,29 @@ fn all_mistakes_are_reported_together() {
 }
 
 #[test]
+fn what_serve_would_refuse_is_a_mistake_already() {
+    let socket = |length: usize| format!("[management]\nsocket = \"/{}\"\n", "s".repeat(length - 1));
+    check(&socket(107), &[]).unwrap();
+    for (toml, told) in [
+        ("[log]\nlevel = \"==\"\n", "[log] level: '=='"),
+        (&socket(108), "(108 bytes)"),
+        ("[foo]\n", "[foo]: there is no such section; there are deployment, node,"),
+    ] {
+        let ConfigError(mistakes) = check(toml, &[]).unwrap_err();
+        assert!(mistakes.len() == 1 && mistakes[0].contains(told), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn no_section_is_forgotten_in_the_environment() {
+    for key in Key::ALL {
+        let variable = format!("OPENRDMS_{}_NONESUCH", key.section.to_uppercase());
+        let ConfigError(mistakes) = check("", &[(&variable, "1")]).unwrap_err();
+        assert_eq!(mistakes, [format!("{variable}: there is no such key")]);
+    }
+}
+
+#[test]
 fn what_is_no_toml_is_told_with_its_line_or_for_what_it_is() {
     let dots = format!("[rdp]\na{} = 1\n", ".a".repeat(200));
     for (toml, told) in [("[rdp]\nlisten = \n", "line 2"), (dots.as_str(), "too many dots")] {
