@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use openrdms_cim::Principal;
 use openrdms_wsman::Operation;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -51,8 +52,15 @@ const MAX_IDENTIFY: usize = 8192;
 pub(crate) type Reply = Response<Either<Full<Bytes>, Events>>;
 
 impl Shared {
-    /// Answers a request.
-    pub(crate) async fn serve(&self, request: http::Request<Incoming>, door: &Door) -> Reply {
+    /// Answers a request. `answering` is set once it is here whole and has proved who it comes from, and stays so until
+    /// the connection's next request.
+    pub(crate) async fn serve(
+        &self,
+        request: http::Request<Incoming>,
+        door: &Door,
+        answering: &AtomicBool,
+    ) -> Reply {
+        answering.store(false, Ordering::Relaxed);
         let (head, body) = request.into_parts();
         let Some(front) = Front::of(head.uri.path()) else { return status(StatusCode::NOT_FOUND) };
         if front == Front::WsMan && head.method != Method::POST {
@@ -76,13 +84,19 @@ impl Shared {
                 .get("WSMANIDENTIFY")
                 .is_some_and(|v| v.as_bytes().trim_ascii().eq_ignore_ascii_case(b"unauthenticated"));
         match self.authenticate(head.headers.get(AUTHORIZATION), door, front).await {
-            Ok((who, profiles)) => match (self.body(body, self.config.max_request).await, front) {
-                (Ok(body), Front::Json) => self.json(&head, &body, &who).await,
-                // Nothing was asked but whether the credentials are good.
-                (Ok(body), Front::WsMan) if body.is_empty() => status(StatusCode::OK),
-                (Ok(body), Front::WsMan) => self.message(&body, Some((&who, profiles))).await,
-                (Err(code), front) => front.closing(code),
-            },
+            Ok((who, profiles)) => {
+                let body = match self.body(body, self.config.max_request).await {
+                    Ok(body) => body,
+                    Err(code) => return front.closing(code),
+                };
+                answering.store(true, Ordering::Relaxed);
+                match front {
+                    Front::Json => self.json(&head, &body, &who).await,
+                    // Nothing was asked but whether the credentials are good.
+                    Front::WsMan if body.is_empty() => status(StatusCode::OK),
+                    Front::WsMan => self.message(&body, Some((&who, profiles))).await,
+                }
+            }
             Err(StatusCode::UNAUTHORIZED) if unauthenticated && !head.headers.contains_key(AUTHORIZATION) => {
                 match self.body(body, MAX_IDENTIFY).await {
                     Ok(body) => self.message(&body, None).await,

@@ -84,7 +84,7 @@ pub struct Config {
     pub send_timeout: Duration,
     /// How long a request may run, whatever the client asks for.
     pub request_timeout: Duration,
-    /// How long requests may go on once the server is told to stop.
+    /// How long requests that are being answered may go on once the server is told to stop.
     pub grace: Duration,
 }
 

@@ -13,6 +13,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::UCred;
@@ -44,7 +45,7 @@ const HTTP_PROFILES: [&str; 1] = ["http://schemas.dmtf.org/wbem/wsman/1/wsman/se
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Server {
-    /// Serves a TCP listener until `shutdown`, then lets running requests end. Without TLS it has to listen
+    /// Serves a TCP listener until `shutdown`, then lets requests end that are being answered. Without TLS it has to listen
     /// on a loopback address. Not cancel-safe: dropping it leaves connections to themselves until `shutdown`.
     ///
     /// # Errors
@@ -83,7 +84,11 @@ impl Server {
                     return connection(shared, stream, door, unproved, stop).await;
                 };
                 let by = unproved.until.min(Instant::now() + shared.config.handshake_timeout);
-                match timeout_at(by, acceptor.accept(stream)).await {
+                let accepted = tokio::select! {
+                    accepted = timeout_at(by, acceptor.accept(stream)) => accepted,
+                    () = stop.cancelled() => return,
+                };
+                match accepted {
                     Ok(Ok(stream)) => connection(shared, stream, door, unproved, stop).await,
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "no tls handshake"),
                     Err(_) => tracing::debug!(%peer, "tls handshake took too long"),
@@ -94,7 +99,7 @@ impl Server {
         Ok(())
     }
 
-    /// Serves a Unix socket until `shutdown`, then lets running requests end. `policy` tells who each peer is.
+    /// Serves a Unix socket until `shutdown`, then lets requests end that are being answered. `policy` tells who each peer is.
     /// Not cancel-safe, like [`Server::serve_tcp`].
     pub async fn serve_unix(&self, listener: UnixListener, policy: PeerPolicy, shutdown: CancellationToken) {
         let connections = Connections::new(self, shutdown);
@@ -205,8 +210,8 @@ fn prepare(stream: &TcpStream, patience: Duration) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?)
 }
 
-/// Serves one connection to its end, or at the shutdown, or when nobody has authenticated in time, to the end of the
-/// request that is running.
+/// Serves one connection to its end. At the shutdown only to the end of a request that is being answered; when nobody has
+/// authenticated in time, to the end of the one that is running.
 async fn connection<S>(
     shared: Arc<Shared>,
     stream: S,
@@ -222,9 +227,10 @@ async fn connection<S>(
         .timer(TokioTimer::new())
         .header_read_timeout(shared.config.header_timeout)
         .max_buf_size(64 * 1024);
+    let answering = AtomicBool::new(false);
     let service = service_fn(|request| {
-        let (shared, door) = (&shared, &door);
-        async move { Ok::<_, Infallible>(shared.serve(request, door).await) }
+        let (shared, door, answering) = (&shared, &door, &answering);
+        async move { Ok::<_, Infallible>(shared.serve(request, door, answering).await) }
     });
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
@@ -233,6 +239,8 @@ async fn connection<S>(
             // what waits for events would wait for long
             shared.close();
             serving.as_mut().graceful_shutdown();
+            // nobody makes a stop last by a request that never becomes whole
+            let grace = if answering.load(Ordering::Relaxed) { grace } else { Duration::ZERO };
             timeout(grace, serving).await
         }
         // It keeps its place among those of its address until it is gone.
@@ -245,6 +253,9 @@ async fn connection<S>(
     match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "connection ended badly"),
-        Err(_) => tracing::info!("a request did not end before its connection had to"),
+        Err(_) if answering.load(Ordering::Relaxed) => {
+            tracing::info!("a request did not end before its connection had to");
+        }
+        Err(_) => tracing::debug!("a connection ended before anything was asked on it"),
     }
 }

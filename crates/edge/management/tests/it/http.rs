@@ -331,6 +331,41 @@ async fn a_shutdown_lets_the_running_request_end() {
 }
 
 #[tokio::test]
+async fn nobody_makes_a_shutdown_last_by_a_request_that_never_becomes_whole() {
+    let certified = certificate();
+    let tls = Tls::new(server_config(&certified));
+    let whole = post("/wsman", &basic(ROOT), &identify());
+    let half = |headers: &str| {
+        format!("POST /wsman HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 100\r\n\r\n<").into_bytes()
+    };
+    let unfinished = [
+        (Some(&tls), vec![0x16, 3, 1]),
+        (None, vec![]),
+        (None, b"POST /wsman HTTP/1.1\r\nHo".to_vec()),
+        (None, half("")),
+        (None, half("WSMANIDENTIFY: unauthenticated\r\n")),
+        (None, half(&basic(ROOT))),
+        (None, [&whole[..], b"POST /wsman HTTP/1.1\r\nHo"].concat()),
+        (None, [whole.clone(), half(&basic(ROOT))].concat()),
+    ];
+    for (tls, bytes) in unfinished {
+        let config = Config { grace: 10 * LONG, ..Config::default() };
+        let mut server = Running::start(Fake::new(1), config, tls.cloned()).await;
+        let mut stranger = TcpStream::connect(server.address).await.unwrap();
+        stranger.write_all(&bytes).await.unwrap();
+        // who comes later is served later
+        let reply = match tls {
+            Some(_) => exchange(&mut connect(&server, &certified).await.unwrap(), &whole).await,
+            None => exchange(&mut TcpStream::connect(server.address).await.unwrap(), &whole).await,
+        };
+        assert_eq!(reply.status, 200);
+        server.shutdown.cancel();
+        let sent = String::from_utf8_lossy(&bytes).into_owned();
+        timeout(LONG, &mut server.task).await.unwrap_or_else(|_| panic!("waited for {sent:?}")).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn plain_http_is_for_loopback_only() {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let server = Server::new(Fake::new(1), Arc::new(crate::fake::People), Config::default());
