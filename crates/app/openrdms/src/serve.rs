@@ -5,6 +5,7 @@ mod certificates;
 mod changes;
 mod hook;
 pub(crate) mod identity;
+mod local_socket;
 mod passed;
 mod uids;
 mod watchdog;
@@ -91,7 +92,7 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     if adopted + ended > 0 {
         tracing::info!(adopted, ended, "sessions of before were looked after");
     }
-    let doors = Doors::open(&config).await?;
+    let (doors, _socket) = Doors::open(&config).await?;
     let addresses = doors.addresses(&config)?;
     let stop = CancellationToken::new();
     let security = SecurityPolicy { nla: config.rdp.nla, tls: config.rdp.tls };
@@ -163,7 +164,6 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     if !lease.is_finished() && tokio::time::timeout(LEASE_STOP_LIMIT, lease).await.is_err() {
         tracing::warn!("the host's lease was not given back in time");
     }
-    let _ = std::fs::remove_file(&config.management.socket);
     outcome
 }
 
@@ -184,8 +184,12 @@ fn start_log(config: &Config) -> Result<()> {
 fn lock(data_dir: &Path) -> Result<std::fs::File> {
     let path = data_dir.join("lock");
     // nobody else may hold it: whoever can open a file can lock it
-    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    let open = || {
+        let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        Ok::<_, std::io::Error>(file)
+    };
+    let file = open().with_context(|| format!("opening the lock {}", path.display()))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         anyhow::anyhow!(
             "another openrdms serves {}: stop it, or choose another data directory",
@@ -234,7 +238,8 @@ struct Signals {
 }
 
 impl Doors {
-    async fn open(config: &Config) -> Result<Self> {
+    /// Opens them all. The Unix socket goes away with what comes beside them.
+    async fn open(config: &Config) -> Result<(Self, local_socket::Made)> {
         let mut passed = Passed::take()?;
         let mut rdp = passed.named("rdp");
         if rdp.is_empty() {
@@ -261,7 +266,8 @@ impl Doors {
                 "http was to listen on {address}: without TLS only on loopback"
             );
         }
-        Ok(Self { rdp, http, https, socket: listen_unix(&config.management.socket)? })
+        let (socket, made) = local_socket::listen(&config.management.socket).await?;
+        Ok((Self { rdp, http, https, socket }, made))
     }
 
     fn addresses(&self, config: &Config) -> Result<serde_json::Value> {
@@ -322,14 +328,6 @@ fn listen_v6_only(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(1024)?;
     TcpListener::from_std(socket.into())
-}
-
-fn listen_unix(path: &Path) -> Result<UnixListener> {
-    // a socket that a killed service left; the lock says that no living one owns it
-    let _ = std::fs::remove_file(path);
-    let listener = UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
 }
 
 fn announce(addresses: &serde_json::Value, ready_file: Option<&Path>) -> Result<()> {
