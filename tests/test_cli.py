@@ -107,6 +107,26 @@ def test_a_mistake_in_the_words_is_a_usage_error(server, words):
     assert "usage" in said.stderr.lower()
 
 
+def test_a_request_that_is_too_long_is_told_so(server, tmp_path):
+    server.add_collection("short", 1)
+    file = tmp_path / "deployment.toml"
+    text = server.cli("export")
+    file.write_text(text.replace('DisplayName = "short"', 'DisplayName = "%s"' % ("x" * 600_000)))
+    assert len(file.read_text()) > 600_000, text
+    said = server.run("import", str(file), "--force")
+    assert said.returncode == USAGE, said
+    assert "the request is too long: it has 60" in said.stderr and "takes 512000 at most" in said.stderr
+    assert server.json("collection", "show", "short")["DisplayName"] == "short"
+    server.cli("collection", "delete", "short", "--force")
+
+
+def test_what_xml_cannot_carry_is_refused_and_not_changed(server):
+    said = server.run("collection", "create", "escaped", "--size", "1", "--name", "a\x1b[2Jb")
+    assert said.returncode == USAGE, said
+    assert "DisplayName: the character U+001B cannot be sent" in said.stderr
+    assert server.run("collection", "show", "escaped").returncode == NOT_FOUND
+
+
 def test_without_a_server_it_says_what_to_do(server, tmp_path):
     said = server.run("--socket", str(tmp_path / "none.sock"), "session", "list")
     assert said.returncode == UNREACHED

@@ -4,6 +4,7 @@ mod link;
 mod password;
 mod place;
 mod trust;
+mod writable;
 
 pub(crate) use place::{Address, FirstUse, Place};
 pub(crate) use trust::Fingerprint;
@@ -154,6 +155,7 @@ impl Remote {
 
     /// One instance.
     pub(crate) async fn get(&self, path: &ObjectPath) -> Result<Instance, Failure> {
+        writable::check(path, &Params::default())?;
         match self.call(&path.namespace, &[], |call| call.get(path)).await? {
             Answer::Instance(instance) => Ok(instance),
             _ => Err(unexpected()),
@@ -162,16 +164,19 @@ impl Remote {
 
     /// Makes an instance.
     pub(crate) async fn create(&self, class: &ObjectPath, properties: &Params) -> Result<(), Failure> {
+        writable::check(class, properties)?;
         self.change(&class.namespace, |call| call.create(class, properties)).await
     }
 
     /// Changes properties of an instance; what is not named stays.
     pub(crate) async fn put(&self, path: &ObjectPath, properties: &Params) -> Result<(), Failure> {
+        writable::check(path, properties)?;
         self.change(&path.namespace, |call| call.put(path, properties)).await
     }
 
     /// Removes an instance.
     pub(crate) async fn delete(&self, path: &ObjectPath) -> Result<(), Failure> {
+        writable::check(path, &Params::default())?;
         self.change(&path.namespace, |call| call.delete(path)).await
     }
 
@@ -190,6 +195,8 @@ impl Remote {
         params: &Params,
         options: &[(String, String)],
     ) -> Result<MethodResult, Failure> {
+        writable::check(path, params)?;
+        options.iter().try_for_each(|(name, value)| writable::check_text(name, value))?;
         match self.call(&path.namespace, options, |call| call.invoke(path, method, params)).await? {
             Answer::Output(result) => Ok(result),
             _ => Err(unexpected()),
@@ -278,6 +285,13 @@ impl<'r> Rows<'r> {
             Next::Done => return Ok(None),
             Next::Here(instances) => Answer::Listing(Listing { instances, next: None }),
             Next::Open(opening) => {
+                match &opening {
+                    Opening::Class(what) => {
+                        let condition = what.condition.as_ref().map(ToString::to_string);
+                        writable::check_text("what is looked for", &condition.unwrap_or_default())?;
+                    }
+                    Opening::Query(query) => writable::check_text("the query", query)?,
+                }
                 let open = |call: &Call<'_>| match &opening {
                     Opening::Class(what) => call.enumerate(what, BATCH),
                     Opening::Query(query) => call.query(namespace, query, BATCH),

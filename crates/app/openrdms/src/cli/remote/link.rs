@@ -9,16 +9,18 @@ use crate::cli::output::{clean, confirm, remark};
 use base64::Engine as _;
 use http::HeaderValue;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Body as _, Bytes};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -126,6 +128,7 @@ impl Link {
         if sender.ready().await.is_err() {
             return Err(Unsent);
         }
+        let length = message.body().size_hint().exact().unwrap_or_default();
         let response = match sender.try_send_request(message).await {
             Ok(response) => response,
             Err(mut refused) => {
@@ -152,6 +155,10 @@ impl Link {
             ))),
             (403, Place::Server { .. }) => Err(Failure::denied("the service does not let this account in")),
             (503, _) => Err(Failure::unreachable("the service is not available now: try again later")),
+            (413, _) => Err(Failure::usage(format!(
+                "the request is too long: it has {length} bytes, and the service takes {} at most",
+                openrdms_management::Config::default().max_request
+            ))),
             (404, Place::Server { .. }) => Err(Failure::failed("there is no WS-Management at this address")),
             (other, _) => Err(Failure::failed(format!("the service answered with HTTP status {other}"))),
         })
@@ -167,9 +174,10 @@ impl Link {
                 Scheme::Https => self.secure(address, *pinned, *first_use).await?,
             },
         };
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| Failure::unreachable(format!("the service closed the connection: {error}")))?;
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(Heard(stream))).await.map_err(|error| {
+                Failure::unreachable(format!("the service closed the connection: {error}"))
+            })?;
         // It ends when its sender is dropped.
         tokio::spawn(connection);
         Ok(sender)
@@ -232,6 +240,48 @@ impl Link {
 
 /// A request that never left.
 struct Unsent;
+
+/// A connection on which the service may say no before it has heard everything, as it does where a request is too long.
+/// What cannot be written any more then counts as written, so that hyper goes on to the answer; where there is none, the end
+/// of the connection says so.
+struct Heard(Box<dyn Stream>);
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf).map(|written| in_vain(written, buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx).map(|flushed| in_vain(flushed, ()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// What a write came to, where the other side may have stopped listening.
+fn in_vain<T>(result: std::io::Result<T>, all: T) -> std::io::Result<T> {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    match result {
+        Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset) => Ok(all),
+        result => result,
+    }
+}
 
 async fn handshake(
     address: &Address,
