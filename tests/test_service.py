@@ -120,3 +120,81 @@ def test_a_held_door_of_an_unknown_name_is_refused(tmp_path):
                 server.start()
     finally:
         remove(data_dir)
+
+
+@pytest.fixture
+def data_dir():
+    path = make_data_dir()
+    yield path
+    remove(path)
+
+
+@pytest.fixture
+def copy():
+    path = make_data_dir()
+    yield path
+    remove(path)
+
+
+def test_after_a_stop_the_store_is_one_file_that_can_be_copied(data_dir, copy, tmp_path):
+    with Server(data_dir, tmp_path) as server:
+        for name in ("alice", "bob"):
+            server.add_user(name)
+        accounts = server.json("user", "list")
+        assert server.stop() == 0
+        journal = data_dir / "openrdms.sqlite-wal"
+        assert not journal.exists() or journal.stat().st_size == 0
+        for name in ("openrdms.sqlite", "node.key"):
+            shutil.copy2(data_dir / name, copy / name)
+    with Server(copy, tmp_path) as server:
+        assert server.json("user", "list") == accounts
+        assert "node key" not in server.process.log
+
+
+def test_a_node_key_of_another_store_is_told_at_the_start_and_accounts_can_be_mended(data_dir, tmp_path):
+    with Server(data_dir, tmp_path) as server:
+        for name in ("alice", "bob"):
+            server.add_user(name)
+        assert server.stop() == 0
+        (data_dir / "node.key").rename(data_dir / "kept.key")
+
+        server.start()
+        [told] = [line for line in server.process.log.splitlines() if "the node key is not the one" in line]
+        for word in ("ERROR", f"{data_dir}/node.key", "accounts=2", "NLA", "openrdms user passwd"):
+            assert word in told
+        made = (data_dir / "node.key").read_bytes()
+        server.cli("user", "passwd", "alice", "--password-stdin", text="anew\n")
+        assert server.stop() == 0
+
+        server.start()
+        assert (data_dir / "node.key").read_bytes() == made
+        told = [line for line in server.process.log.splitlines() if "the node key is not the one" in line]
+        assert "accounts=1" in told[-1] and "bob" in told[-1]
+        server.cli("user", "passwd", "bob", "--password-stdin", text="anew\n")
+        assert server.stop() == 0
+
+        server.start()
+        assert "the node key is not the one" not in server.process.log.rsplit("stopping", 1)[-1]
+
+
+def test_a_socket_that_is_somebody_elses_file_is_refused_and_stays(data_dir, tmp_path):
+    file = tmp_path / "important"
+    file.write_text("important")
+    server = Server(data_dir, tmp_path, {"OPENRDMS_MANAGEMENT_SOCKET": str(file)})
+    with pytest.raises(AssertionError, match=f"{file} is there and is no socket"):
+        server.start()
+    assert file.read_text() == "important"
+
+
+def test_two_services_do_not_take_each_others_socket(data_dir, copy, tmp_path):
+    with Server(data_dir, tmp_path) as server:
+        other = Server(copy, tmp_path, {"OPENRDMS_MANAGEMENT_SOCKET": server.ready["socket"]})
+        with pytest.raises(AssertionError, match="somebody serves .* already"):
+            other.start()
+        assert server.json("user", "list") == []
+
+
+def test_a_lock_that_is_none_is_told_by_name(data_dir, tmp_path):
+    (data_dir / "lock").mkdir()
+    with pytest.raises(AssertionError, match=f"opening the lock {data_dir}/lock"):
+        Server(data_dir, tmp_path).start()

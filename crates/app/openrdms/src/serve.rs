@@ -44,6 +44,9 @@ const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
 /// How long the stop waits for the store to take the host's lease back; it runs out by itself otherwise.
 const LEASE_STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(3);
 
+/// How long the stop waits for the store to be one file; where it is not, the next start makes up for it.
+const STORE_STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Runs the service until it is told to stop.
 pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()> {
     start_log(&config)?;
@@ -67,7 +70,9 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     };
     let engine = Engine::with_machines(store.clone(), host, Arc::new(RdpMachines), engine_config);
 
-    let key = Arc::new(NodeKey::load_or_create(&config.data_dir.join("node.key"))?);
+    let key_file = config.data_dir.join("node.key");
+    let key = Arc::new(NodeKey::load_or_create(&key_file)?);
+    accounts::look_at_seals(&*store, &key, &key_file).await.context("reading the accounts")?;
     let workers = NonZeroUsize::new(config.accounts.password_workers).unwrap_or(NonZeroUsize::MIN);
     let checker = PasswordChecker::new(workers, WAITING_CHECKS)?;
     let keep = if config.accounts.keep_nt_hash { KeepNtHash::Sealed } else { KeepNtHash::Never };
@@ -163,6 +168,9 @@ pub(crate) async fn run(config: Config, ready_file: Option<&Path>) -> Result<()>
     lease_stop.cancel();
     if !lease.is_finished() && tokio::time::timeout(LEASE_STOP_LIMIT, lease).await.is_err() {
         tracing::warn!("the host's lease was not given back in time");
+    }
+    if tokio::time::timeout(STORE_STOP_LIMIT, sqlite.close()).await.is_err() {
+        tracing::warn!("the store was not closed in time: a copy of it needs openrdms.sqlite-wal too");
     }
     outcome
 }

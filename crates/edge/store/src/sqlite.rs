@@ -32,6 +32,8 @@ const BUSY_AT_START: Duration = Duration::from_secs(5);
 /// The same while the service runs. A write may wait for the one before it and then for its own turn, and a
 /// method makes two of them, the second for the audit trail: together a caller still hears within seconds.
 const BUSY: &str = "PRAGMA busy_timeout = 1000";
+/// How long the close waits for reads that are running.
+const READS_END: Duration = Duration::from_secs(1);
 
 /// The store in one SQLite file. Clones share it.
 #[derive(Clone)]
@@ -75,6 +77,15 @@ impl SqliteStore {
         let last = changes::span(&readers).await.map_err(|source| OpenError::Log { path, source })?.last;
         let last_change = Arc::new(watch::Sender::new(last));
         Ok(Self { queue: writer::start(connection), readers, last_change })
+    }
+
+    /// Ends what reads and does the writes that are queued; then the file alone is the store, without its journal. Every
+    /// call answers `Unavailable` from then on. Takes a few seconds at most, unless the disk stands still. Cancel-safe:
+    /// where it is dropped, the rest may not happen.
+    pub async fn close(&self) {
+        // who reads for longer than this, reads on: the journal may have to stay then
+        let _ = tokio::time::timeout(READS_END, self.readers.close()).await;
+        self.queue.close().await;
     }
 
     /// Resolves when the writer task has ended, which it must not while the service runs: the process should

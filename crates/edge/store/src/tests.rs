@@ -120,6 +120,34 @@ async fn a_file_that_is_opened_again_holds_everything_and_is_private() {
 }
 
 #[tokio::test]
+async fn a_closed_store_is_one_file_that_holds_all_that_was_queued() {
+    let (directory, copy) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let store = open(directory.path()).await;
+    // somebody who looks in keeps SQLite from tidying up by itself
+    let mut looking = intruder(directory.path()).await;
+    let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(&mut looking).await.unwrap();
+    assert_eq!(seen, 0);
+    let records: Vec<_> = (0..300).map(|n| record(&format!("{n}"))).collect();
+    let mut writes = JoinSet::new();
+    for record in records.clone() {
+        let store = store.clone();
+        writes.spawn(async move { store.append_audit(&record).await });
+    }
+    // on this one thread they all come to the queue first
+    tokio::task::yield_now().await;
+    store.close().await;
+    let written = writes.join_all().await;
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+    let journal = std::fs::metadata(directory.path().join("openrdms.sqlite-wal"));
+    assert!(journal.map_or(true, |journal| journal.len() == 0));
+    for answer in [store.append_audit(&record("late")).await, store.audit(1).await.map(drop)] {
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    }
+    std::fs::copy(directory.path().join("openrdms.sqlite"), copy.path().join("openrdms.sqlite")).unwrap();
+    assert_eq!(open(copy.path()).await.audit(1000).await.unwrap().len(), records.len());
+}
+
+#[tokio::test]
 async fn the_database_is_durable_and_checks_foreign_keys() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path()).await;

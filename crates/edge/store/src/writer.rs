@@ -5,7 +5,7 @@
 
 use crate::error::map;
 use openrdms_broker::ports::StoreError;
-use sqlx::SqliteConnection;
+use sqlx::{Connection as _, SqliteConnection};
 use std::{ops::ControlFlow, pin::Pin};
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,6 +24,8 @@ type Told<T> = Box<dyn FnOnce(&T) + Send>;
 #[derive(Clone)]
 pub(crate) struct Queue {
     jobs: mpsc::Sender<Box<dyn Job>>,
+    /// Tells the writer to end; it answers when it has.
+    close: mpsc::Sender<oneshot::Sender<()>>,
 }
 
 /// A write that waits, with a place for its result until the commit, and the way back to its caller.
@@ -48,11 +50,12 @@ trait Job: Send {
     fn settle(self: Box<Self>, commit: Result<(), &str>);
 }
 
-/// Starts the writer on its connection. It ends when every [`Queue`] is gone.
+/// Starts the writer on its connection. It ends when it is told to, or when every [`Queue`] is gone.
 pub(crate) fn start(connection: SqliteConnection) -> Queue {
     let (jobs, queue) = mpsc::channel(QUEUE);
-    tokio::spawn(run(connection, queue));
-    Queue { jobs }
+    let (close, closing) = mpsc::channel(1);
+    tokio::spawn(run(connection, queue, closing));
+    Queue { jobs, close }
 }
 
 impl Queue {
@@ -89,6 +92,14 @@ impl Queue {
         let job = Box::new(Pending { write: Some(write), result: None, told, answer });
         self.jobs.send(job).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+
+    /// Does what is queued, takes nothing more, and closes the file. The writer does so also where the caller goes away.
+    pub(crate) async fn close(&self) {
+        let (closed, told) = oneshot::channel();
+        // an error means that it has ended already
+        let _ = self.close.send(closed).await;
+        let _ = told.await;
     }
 
     /// Resolves when the writer has ended, which it never should while anybody holds a queue. Cancel-safe.
@@ -134,11 +145,28 @@ where
     }
 }
 
-async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+async fn run(
+    mut connection: SqliteConnection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    mut closing: mpsc::Receiver<oneshot::Sender<()>>,
+) {
+    // dropped at the end: so whoever closes hears of it
+    let mut _told = None;
     let mut batch = Vec::with_capacity(BATCH);
     // told once: while the store is away everybody tries again all the time
     let mut failing = false;
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
+    loop {
+        let received = tokio::select! {
+            received = queue.recv_many(&mut batch, BATCH) => received,
+            Some(closed) = closing.recv() => {
+                queue.close();
+                _told = Some(closed);
+                continue;
+            }
+        };
+        if received == 0 {
+            break;
+        }
         batch.retain(|job| !job.abandoned());
         if batch.is_empty() {
             continue;
@@ -160,6 +188,20 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn
             return;
         }
     }
+    if let Err(error) = finish(connection).await {
+        tracing::warn!(%error, "the store's journal is not emptied: a copy needs it too");
+    }
+}
+
+/// Puts everything into the one file. SQLite does so by itself only where no other process has the file open.
+async fn finish(mut connection: SqliteConnection) -> Result<(), sqlx::Error> {
+    let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await?;
+    if busy != 0 {
+        tracing::warn!(
+            "the store's journal is not emptied, because another process reads: a copy needs it too"
+        );
+    }
+    connection.close().await
 }
 
 async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {

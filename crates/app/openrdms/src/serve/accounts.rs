@@ -1,15 +1,20 @@
 //! Local accounts, as each door asks for them: the relay (TLS and NLA), the management interface (Basic, the
 //! Unix socket) and the provider that sets passwords.
 
-use openrdms_auth::{Acceptor, CheckError, KeepNtHash, LocalAccounts, PasswordError, Step};
+use openrdms_auth::{Acceptor, CheckError, KeepNtHash, LocalAccounts, NodeKey, PasswordError, Step};
+use openrdms_broker::ports::{Store, StoreError};
 use openrdms_broker::{Account, Credentials, Role, UserName};
 use openrdms_cim::Principal;
 use openrdms_management::{AuthFailure, Authenticate};
 use openrdms_relay::{Authenticator, Credssp, CredsspFailure, CredsspStep, LogonFailure};
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::net::unix::UCred;
 use zeroize::Zeroizing;
+
+/// How many accounts are looked at together.
+const PAGE: u32 = 500;
 
 /// Proves users against the store.
 pub(crate) struct Accounts {
@@ -99,6 +104,32 @@ impl Authenticate for Accounts {
             Err(LogonFailure::Busy | LogonFailure::Unavailable) => Err(AuthFailure::Unavailable),
         }
     }
+}
+
+/// Tells the operator of accounts whose sealed hashes the node key does not open, which a store and a key that do not
+/// belong together have. Refusing to start would keep out those users too who log on by a password inside TLS.
+pub(crate) async fn look_at_seals(store: &dyn Store, key: &NodeKey, file: &Path) -> Result<(), StoreError> {
+    let (mut closed, mut one, mut after) = (0_usize, None, None);
+    loop {
+        let page = store.accounts(after, PAGE).await?;
+        for Account { user, credentials, .. } in page.rows {
+            if credentials.sealed_nt_hash.is_some_and(|sealed| key.open(&user, &sealed).is_err()) {
+                closed += 1;
+                one.get_or_insert(user);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if let Some(one) = one {
+        tracing::error!(file = %file.display(), accounts = closed, %one,
+            "the node key is not the one that the passwords of accounts are sealed under: they cannot log on by NLA, only \
+             by TLS; put the node.key that belongs to this store back and start again, or give each account its password \
+             anew: openrdms user passwd USER");
+    }
+    Ok(())
 }
 
 /// As much of a claimed name as belongs into a log.
