@@ -6,14 +6,16 @@
 
 mod file;
 mod plan;
+mod rules;
 mod section;
 
 use super::Failure;
 use super::args::ImportArgs;
 use super::output::{Output, confirm, print, remark};
 use super::remote::Remote;
+use openrdms_cim::{Instance, Value};
 use plan::Step;
-use section::{MACHINES, Rows, SECTIONS, says, text};
+use section::{DESKTOPS, MACHINES, Rows, SECTIONS, SERVERS, of_class, says, text};
 use serde_json::json;
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -22,29 +24,38 @@ use std::io::Read as _;
 const MOST: u64 = 32 << 20;
 
 pub(super) async fn export(remote: &Remote) -> Result<(), Failure> {
-    print(&file::write(&present(remote).await?))
+    print(&file::write(&made(present(remote).await?)))
 }
 
-/// Everything that a file can say, as the service has it now; one list a section.
+/// Everything that a file can speak of, as the service has it now; one list a section.
 async fn present(remote: &Remote) -> Result<Vec<Rows>, Failure> {
     let mut all = Vec::with_capacity(SECTIONS.len());
     for section in SECTIONS {
         all.push(remote.list_in(section.namespace, section.class, Vec::new()).all().await?);
     }
-    let mut machines = HashSet::new();
-    for (section, rows) in SECTIONS.iter().zip(&mut all) {
-        if section.class == MACHINES {
-            rows.retain(|row| says(row, "Address"));
-            machines.extend(rows.iter().map(|row| text(row, "Name").to_lowercase()));
-        }
-    }
-    // the desktop of a machine comes and goes with it
-    for (section, rows) in SECTIONS.iter().zip(&mut all) {
-        if section.class == "OpenRDMS_Desktop" {
-            rows.retain(|row| !machines.contains(&text(row, "HostName").to_lowercase()));
-        }
-    }
     Ok(all)
+}
+
+/// What of it somebody has made: the rest comes by itself where the service runs.
+fn made(mut all: Vec<Rows>) -> Vec<Rows> {
+    let is_machine = |row: &Instance| says(row, "Address");
+    let machines: HashSet<String> = of_class(MACHINES, &all)
+        .iter()
+        .filter(|row| is_machine(row))
+        .map(|row| text(row, "Name").to_lowercase())
+        .collect();
+    for (section, rows) in SECTIONS.iter().zip(&mut all) {
+        match section.class {
+            MACHINES => rows.retain(is_machine),
+            // the desktop of a machine comes and goes with it
+            DESKTOPS => rows.retain(|row| !machines.contains(&text(row, "HostName").to_lowercase())),
+            SERVERS => rows.retain(|row| {
+                !["IsRdcb", "IsRdvh", "IsRdsh"].iter().any(|role| row.get(role) == &Value::Boolean(true))
+            }),
+            _ => {}
+        }
+    }
+    all
 }
 
 pub(super) async fn import(args: &ImportArgs, remote: &Remote, output: &Output) -> Result<(), Failure> {
@@ -53,14 +64,25 @@ pub(super) async fn import(args: &ImportArgs, remote: &Remote, output: &Output) 
     for account in &plan.missing {
         remark(&format!("openrdms: the account {account} is not there; passwords are not in the file"))?;
     }
+    for host in &plan.elsewhere {
+        remark(&format!("openrdms: the host {host} is not there; its settings are left out"))?;
+    }
     let told = |step: &Step, result: &str| vec![("Step", json!(step.sentence)), ("Result", json!(result))];
     if args.dry_run || plan.steps.is_empty() {
         let (said, result) = if args.dry_run { ("would: ", "dry run") } else { ("", "done") };
         for step in plan.steps.iter().filter(|_| output.is_for_people()) {
             output.text(&format!("{said}{}", step.sentence))?;
         }
+        // an import before may have been stopped just ahead of this, and nothing tells; done again it changes nothing
+        let serve = plan.serve.as_ref().filter(|_| !args.dry_run);
+        if let Some(step) = serve {
+            step.run(remote).await?;
+        }
         if plan.steps.is_empty() && output.is_for_people() {
-            output.text("nothing to do: it is all there")?;
+            output.text(match serve {
+                Some(_) => "nothing to do: it is all there, and what is offered is served",
+                None => "nothing to do: it is all there",
+            })?;
         }
         return output.done_all(&plan.steps.iter().map(|step| told(step, result)).collect::<Vec<_>>());
     }

@@ -85,8 +85,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn section(&mut self, section: &Section, tables: Option<&Toml>) -> Rows {
         let Some(tables) = tables else { return Vec::new() };
+        // several sections look at the same tables: what is wrong with a table is told by the first
+        let is_first = section.is_first();
         let Some(tables) = tables.as_array() else {
-            self.mistakes.push(format!("'{}' is a list: write [[{0}]]", section.name));
+            if is_first {
+                self.mistakes.push(format!("'{}' is a list: write [[{0}]]", section.name));
+            }
             return Vec::new();
         };
         let Some(class) = self.remote.known(section.namespace, section.class) else { return Vec::new() };
@@ -95,11 +99,13 @@ impl Reader<'_> {
         for (at, table) in tables.iter().enumerate() {
             let place = format!("{} {}", section.name, at + 1);
             let Some(table) = table.as_table() else {
-                self.mistakes.push(format!("{place} is not a table"));
+                if is_first {
+                    self.mistakes.push(format!("{place} is not a table"));
+                }
                 continue;
             };
             let Some(row) = self.row(section, class, table, &place) else { continue };
-            if !known.insert(section.identity(&row)) {
+            if !known.insert(section.identity(&row)) && is_first {
                 self.mistakes.push(format!("{place}: {} is there twice", section.describe(&row)));
             }
             rows.push(row);
@@ -107,11 +113,10 @@ impl Reader<'_> {
         rows
     }
 
-    /// A row as its class has it. The first of the sections of a name looks for what none of them has.
+    /// A row as its class has it. The first of the sections of a name looks at the keys, and for what none of them has.
     fn row(&mut self, section: &Section, class: &Class, table: &Table, place: &str) -> Option<Instance> {
         let before = self.mistakes.len();
-        let is_first =
-            SECTIONS.iter().find(|s| s.name == section.name).is_some_and(|s| s.class == section.class);
+        let is_first = section.is_first();
         let mut row = Instance {
             class: class.name.clone(),
             namespace: class.namespace.clone(),
@@ -124,7 +129,10 @@ impl Reader<'_> {
             match of_section.and_then(|name| class.property(name)) {
                 Some(property) => match typed(property, value) {
                     Some(value) => row.properties.push((property.name.clone(), value)),
-                    None => self.mistakes.push(format!("{place}: {name} is not a {}", shape(property))),
+                    None if is_first || !property.is_key() => {
+                        self.mistakes.push(format!("{place}: {name} is not a {}", shape(property)));
+                    }
+                    None => {}
                 },
                 None if is_first && !of_any => {
                     self.mistakes.push(format!("{place}: there is no '{name}'"));

@@ -1,22 +1,30 @@
 //! What an import has to do: everything is looked at before anything is done.
 
-use super::section::{MACHINES, Made, Rows, SECTIONS, Section, says, text};
+use super::rules;
+use super::section::{
+    APPLICATIONS, ASSIGNMENTS, COLLECTIONS, DESKTOPS, MACHINES, Made, Rows, SECTIONS, Section, of_class,
+    says, text,
+};
 use crate::cli::Failure;
 use crate::cli::remote::{KNOWN, OURS, Remote};
 use crate::cli::setting;
 use openrdms_cim::{Instance, ObjectPath, Params, Value};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// Accounts that the file names and that are not there.
     pub(super) missing: Vec<String>,
+    /// Hosts that the file has settings of and that are not there, as it comes from another machine.
+    pub(super) elsewhere: BTreeSet<String>,
+    /// Where there are no steps, but things that are published: what publishes them, if nobody has since.
+    pub(super) serve: Option<Step>,
 }
 
 pub(super) struct Step {
     /// What it does, for people.
     pub(super) sentence: String,
-    act: Act,
+    acts: Vec<Act>,
 }
 
 enum Act {
@@ -27,88 +35,126 @@ enum Act {
 
 impl Step {
     pub(super) async fn run(&self, remote: &Remote) -> Result<(), Failure> {
-        match &self.act {
-            Act::Create(class, properties) => remote.create(class, properties).await,
-            Act::Put(path, properties) => remote.put(path, properties).await,
-            Act::Call(path, method, params) => remote.invoke(path, method, params.clone(), &[]).await,
+        for act in &self.acts {
+            match act {
+                Act::Create(class, properties) => remote.create(class, properties).await,
+                Act::Put(path, properties) => remote.put(path, properties).await,
+                Act::Call(path, method, params) => remote.invoke(path, method, params.clone(), &[]).await,
+            }?;
         }
+        Ok(())
+    }
+
+    /// Publishes what is offered. Where nothing differs from what is published, it changes nothing.
+    fn serve() -> Self {
+        let class = ObjectPath::class(KNOWN, "Win32_RDMSManagementData");
+        let act = Act::Call(class, "SynchronizeAllPublishingData", Params::default());
+        Self { sentence: "serve what is offered".to_owned(), acts: vec![act] }
     }
 }
 
-/// What there is and will be, for what refers to it.
+/// What there is and will be, for what refers to it. Everything is in lower case.
 struct Names {
     accounts: HashSet<String>,
-    collections: HashSet<String>,
+    /// The kind of each collection.
+    collections: HashMap<String, String>,
+    hosts: HashSet<String>,
+    /// Machines of the file: each has a desktop of its own name.
+    machines: HashSet<String>,
     /// The collection of each desktop.
     desktops: HashMap<String, String>,
+    /// Collection and alias of each application.
+    applications: HashSet<(String, String)>,
     /// Whose each desktop is, now and by the file.
     owners: HashMap<String, String>,
+    /// The desktop that each user has in a collection, now and by the file.
+    owned: HashMap<(String, String), String>,
 }
 
 /// The steps from what is there to what a file says, or every mistake of the file. Both have one list a section.
 pub(super) fn make(present: &[Rows], wanted: &[Rows]) -> Result<Plan, Vec<String>> {
     let mut names = Names::of(present, wanted);
     let (mut steps, mut missing, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut publishes = false;
+    let mut elsewhere = BTreeSet::new();
+    // behind the last section that is published, so that whatever fails later leaves users what the file offers
+    let (mut is_published, mut serve_at) = (false, 0);
     for ((section, present), wanted) in SECTIONS.iter().zip(present).zip(wanted) {
         let there: HashMap<_, _> = present.iter().map(|row| (section.identity(row), row)).collect();
-        let before = steps.len();
         for row in wanted {
             let now = there.get(&section.identity(row)).copied();
             if section.made == Made::Account && now.is_none() {
                 missing.push(text(row, "UserName").to_owned());
                 continue;
             }
-            match names.refused(section, row, now).map_or_else(|| step(section, row, now), Err) {
+            if let Some(host) = names.not_here(section, row) {
+                elsewhere.insert(host);
+                continue;
+            }
+            let step = rules::check(section, row, now)
+                .and_then(|()| names.refused(section, row, now).map_or_else(|| step(section, row, now), Err));
+            match step {
                 Ok(step) => steps.extend(step),
                 Err(mistake) => mistakes.push(format!("{}: {mistake}", section.describe(row))),
             }
         }
-        let offers =
-            section.class == "Win32_RDMSVirtualDesktopCollection" || section.keys.contains(&"PoolName");
-        publishes |= offers && steps.len() > before;
+        if section.is_published() {
+            is_published |= !wanted.is_empty();
+            serve_at = steps.len();
+        }
     }
-    if publishes {
-        let class = ObjectPath::class(KNOWN, "Win32_RDMSManagementData");
-        let act = Act::Call(class, "SynchronizeAllPublishingData", Params::default());
-        steps.push(Step { sentence: "serve what is offered".to_owned(), act });
+    if !mistakes.is_empty() {
+        return Err(mistakes);
     }
-    if mistakes.is_empty() { Ok(Plan { steps, missing }) } else { Err(mistakes) }
+    if is_published && !steps.is_empty() {
+        steps.insert(serve_at, Step::serve());
+    }
+    let serve = (is_published && steps.is_empty()).then(Step::serve);
+    Ok(Plan { steps, missing, elsewhere, serve })
 }
 
 impl Names {
     fn of(present: &[Rows], wanted: &[Rows]) -> Self {
         let key = |row: &Instance, name: &str| text(row, name).to_lowercase();
-        let rows = |class: &str, all: &[Rows]| {
-            let at = SECTIONS.iter().position(|section| section.class == class);
-            at.and_then(|at| all.get(at)).cloned().unwrap_or_default()
-        };
-        let both = |class: &str| [rows(class, wanted), rows(class, present)].concat();
-        let accounts = rows("OpenRDMS_User", present);
-        // a machine has one of its own name
-        let desktops = [both(MACHINES), both("OpenRDMS_Desktop")].concat();
-        let assignments = rows("Win32_RDMSDesktopAssignment", present);
+        // what is there comes last: a file may leave out what it does not change
+        let both = |class| of_class(class, wanted).iter().chain(of_class(class, present));
+        let placed = |row: &&Instance| says(row, "CollectionAlias");
+        // a machine has one of its own name, and may be moved
+        let placed = of_class(DESKTOPS, wanted).iter().chain(of_class(MACHINES, wanted)).filter(placed);
+        let desktops = of_class(DESKTOPS, present).iter().chain(placed);
+        let assignments = || of_class(ASSIGNMENTS, present).iter();
         Self {
-            accounts: accounts.iter().map(|row| user(row, "DomainName")).collect(),
-            collections: both("OpenRDMS_Collection").iter().map(|row| key(row, "Alias")).collect(),
-            desktops: desktops.iter().map(|row| (key(row, "Name"), key(row, "CollectionAlias"))).collect(),
-            owners: assignments
-                .iter()
-                .map(|row| (key(row, "DesktopName"), user(row, "UserDomain")))
+            accounts: of_class("OpenRDMS_User", present).iter().map(|row| user(row, "DomainName")).collect(),
+            collections: both(COLLECTIONS).map(|row| (key(row, "Alias"), key(row, "Kind"))).collect(),
+            hosts: both(MACHINES).map(|row| key(row, "Name")).collect(),
+            machines: of_class(MACHINES, wanted).iter().map(|row| key(row, "Name")).collect(),
+            desktops: desktops.map(|row| (key(row, "Name"), key(row, "CollectionAlias"))).collect(),
+            applications: both(APPLICATIONS)
+                .map(|row| (key(row, "PoolName"), key(row, "AppAlias")))
+                .collect(),
+            owners: assignments().map(|row| (key(row, "DesktopName"), user(row, "UserDomain"))).collect(),
+            owned: assignments()
+                .map(|row| ((key(row, "CollectionAlias"), user(row, "UserDomain")), key(row, "DesktopName")))
                 .collect(),
         }
     }
 
-    /// Why a row cannot be: what it speaks of is not there.
+    /// The host that a setting is of, where it is none of these.
+    fn not_here(&self, section: &Section, row: &Instance) -> Option<String> {
+        let owner = if section.made == Made::Setting { text(row, "Owner") } else { return None };
+        let (kind, name) = owner.split_once(' ')?;
+        let is_missing = kind.eq_ignore_ascii_case("host") && !self.hosts.contains(&name.to_lowercase());
+        is_missing.then(|| name.to_owned())
+    }
+
+    /// Why a row cannot be: what it speaks of is not there, or is something else.
     fn refused(&mut self, section: &Section, row: &Instance, now: Option<&Instance>) -> Option<String> {
-        for property in ["CollectionAlias", "PoolName"] {
-            let alias = text(row, property).to_lowercase();
-            if says(row, property) && !self.collections.contains(&alias) {
+        let owner = (section.made == Made::Setting).then(|| text(row, "Owner").split_once(' ')).flatten();
+        let owner = owner.filter(|(kind, _)| kind.eq_ignore_ascii_case("collection")).map(|(_, alias)| alias);
+        let named = ["CollectionAlias", "PoolName"].into_iter().filter(|property| says(row, property));
+        for alias in named.map(|property| text(row, property)).chain(owner) {
+            if !self.collections.contains_key(&alias.to_lowercase()) {
                 return Some(format!("there is no collection {alias}"));
             }
-        }
-        if section.class == "OpenRDMS_Desktop" && now.is_none() && !says(row, "CollectionAlias") {
-            return Some("CollectionAlias is missing".to_owned());
         }
         let differs = now.is_none_or(|now| now.get("Users") != row.get("Users"));
         let users: Vec<_> = match row.get("Users") {
@@ -125,19 +171,44 @@ impl Names {
         if let Some(user) = unknown {
             return Some(format!("there is no account {user}"));
         }
-        (section.class == "Win32_RDMSDesktopAssignment").then(|| self.not_assigned(row)).flatten()
+        match section.class {
+            MACHINES if now.is_some_and(|now| !says(now, "Address")) => {
+                Some("it is the host of a node, and no machine".to_owned())
+            }
+            DESKTOPS if now.is_none() && self.machines.contains(&text(row, "Name").to_lowercase()) => {
+                Some("a machine has that name".to_owned())
+            }
+            ASSIGNMENTS => self.not_assigned(row),
+            _ if section.name == "file_type" => {
+                let application = ["PoolName", "AppAlias"].map(|key| text(row, key).to_lowercase());
+                let [pool, alias] = application;
+                (!self.applications.contains(&(pool, alias)))
+                    .then(|| format!("the collection offers no application {}", text(row, "AppAlias")))
+            }
+            _ => None,
+        }
     }
 
     fn not_assigned(&mut self, row: &Instance) -> Option<String> {
         let (desktop, owner) = (text(row, "DesktopName").to_lowercase(), user(row, "UserDomain"));
-        if self.desktops.get(&desktop) != Some(&text(row, "CollectionAlias").to_lowercase()) {
+        let collection = text(row, "CollectionAlias").to_lowercase();
+        if self.desktops.get(&desktop) != Some(&collection) {
             return Some(format!("the collection has no desktop {desktop}"));
         }
         if !self.accounts.contains(&owner) {
             return Some(format!("there is no account {owner}"));
         }
-        let before = self.owners.insert(desktop, owner.clone()).filter(|before| *before != owner);
-        before.map(|before| format!("the desktop is {before}'s"))
+        let kind = self.collections.get(&collection).map_or("", String::as_str);
+        if matches!(kind, "" | "pooled") {
+            return Some("the collection is pooled: its desktops are nobody's".to_owned());
+        }
+        let before = self.owners.insert(desktop.clone(), owner.clone()).filter(|before| *before != owner);
+        if let Some(before) = before {
+            return Some(format!("the desktop is {before}'s"));
+        }
+        let other = self.owned.insert((collection, owner.clone()), desktop.clone());
+        let other = other.filter(|other| *other != desktop)?;
+        Some(format!("{owner} has the desktop {other} of the collection"))
     }
 }
 
@@ -177,7 +248,7 @@ fn step(section: &Section, row: &Instance, now: Option<&Instance>) -> Result<Opt
         (Made::Setting, _) if changes.is_empty() && now.is_some() => return Ok(None),
         (Made::Setting, _) => written(row)?,
         (_, Some(_)) | (Made::WithCollection, None) if changes.is_empty() => return Ok(None),
-        (_, Some(_)) | (Made::WithCollection, None) => Act::Put(section.path(row), Params(changes)),
+        (_, Some(_)) | (Made::WithCollection, None) => Act::Put(section.path(row), Params(changes.clone())),
         (Made::Collection, None) => {
             let properties = Params(row.properties.clone()).with("Size", 0u32);
             Act::Create(class(), properties)
@@ -188,6 +259,11 @@ fn step(section: &Section, row: &Instance, now: Option<&Instance>) -> Result<Opt
             let collection = ObjectPath::class(OURS, "OpenRDMS_Collection").with_key("Alias", alias);
             Act::Call(collection, "AddDesktop", Params::default().with("Name", text(row, "Name")))
         }
+        (Made::Server, None) => {
+            let sid = row.get("SID").clone();
+            let params = Params::default().with("NodeFQDN", text(row, "FQDN")).with("NodeSID", sid);
+            Act::Call(class(), "Join", params)
+        }
         // whoever makes plans keeps those that are missing apart
         (Made::Account, None) => return Ok(None),
     };
@@ -197,7 +273,11 @@ fn step(section: &Section, row: &Instance, now: Option<&Instance>) -> Result<Opt
         Act::Call(..) if section.made == Made::Setting => format!("set {what}"),
         Act::Call(..) => format!("make {what}"),
     };
-    Ok(Some(Step { sentence, act }))
+    let mut acts = vec![act];
+    if section.made == Made::Server && now.is_none() && !changes.is_empty() {
+        acts.push(Act::Put(section.path(row), Params(changes)));
+    }
+    Ok(Some(Step { sentence, acts }))
 }
 
 /// How a setting is written.

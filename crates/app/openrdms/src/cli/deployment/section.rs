@@ -32,6 +32,8 @@ pub(super) enum Made {
     WithCollection,
     /// By the collection's own method.
     Desktop,
+    /// By the class's method.
+    Server,
     /// By writing it.
     Setting,
     /// By a person, who knows the password.
@@ -40,6 +42,12 @@ pub(super) enum Made {
 
 /// The class of machines, and of the hosts of nodes, which come by themselves.
 pub(super) const MACHINES: &str = "OpenRDMS_Host";
+pub(super) const COLLECTIONS: &str = "OpenRDMS_Collection";
+pub(super) const DESKTOPS: &str = "OpenRDMS_Desktop";
+pub(super) const ASSIGNMENTS: &str = "Win32_RDMSDesktopAssignment";
+pub(super) const APPLICATIONS: &str = "Win32_RDMSPublishedApplication";
+/// The class of servers that were joined by name, and of those that come by themselves.
+pub(super) const SERVERS: &str = "Win32_RDMSJoinedNode";
 
 /// In the order in which they are made.
 pub(super) const SECTIONS: &[Section] = &[
@@ -55,7 +63,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "collection",
         namespace: OURS,
-        class: "OpenRDMS_Collection",
+        class: COLLECTIONS,
         keys: &["Alias"],
         fixed: &["Kind"],
         properties: &[
@@ -109,7 +117,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "desktop",
         namespace: OURS,
-        class: "OpenRDMS_Desktop",
+        class: DESKTOPS,
         keys: &["Name"],
         fixed: &["CollectionAlias"],
         properties: &[],
@@ -135,7 +143,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "assignment",
         namespace: KNOWN,
-        class: "Win32_RDMSDesktopAssignment",
+        class: ASSIGNMENTS,
         keys: &["CollectionAlias", "DesktopName", "UserDomain", "UserName"],
         fixed: &[],
         properties: &[],
@@ -144,7 +152,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "application",
         namespace: KNOWN,
-        class: "Win32_RDMSPublishedApplication",
+        class: APPLICATIONS,
         keys: &["PoolName", "AppAlias"],
         fixed: &[],
         properties: &[
@@ -170,6 +178,15 @@ pub(super) const SECTIONS: &[Section] = &[
         fixed: &["ProgIdHint"],
         properties: &["IsPrimaryHandler", "IsPublished", "IconPath", "IconIndex", "IconContents"],
         made: Made::Instance,
+    },
+    Section {
+        name: "server",
+        namespace: KNOWN,
+        class: SERVERS,
+        keys: &["FQDN"],
+        fixed: &["SID"],
+        properties: &["OSVersion"],
+        made: Made::Server,
     },
     Section {
         name: "setting",
@@ -198,11 +215,27 @@ impl Section {
         self.keys.iter().map(|key| text(row, key).to_lowercase()).collect()
     }
 
+    /// Whether no other section of its name comes before it.
+    pub(super) fn is_first(&self) -> bool {
+        SECTIONS.iter().find(|s| s.name == self.name).is_some_and(|s| s.class == self.class)
+    }
+
+    /// Whether what it has is published to users.
+    pub(super) fn is_published(&self) -> bool {
+        self.name == "collection" || self.keys.contains(&"PoolName")
+    }
+
     /// What people call it: `application pool1 Editor`.
     pub(super) fn describe(&self, row: &Instance) -> String {
         let keys = self.keys.iter().map(|key| text(row, key));
         std::iter::once(self.name).chain(keys).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The rows of a class, of which there is one list a section.
+pub(super) fn of_class<'a>(class: &str, all: &'a [Rows]) -> &'a [Instance] {
+    let at = SECTIONS.iter().position(|section| section.class == class);
+    at.and_then(|at| all.get(at)).map_or(&[], Vec::as_slice)
 }
 
 /// A property that is a text; empty where it is not there.
