@@ -311,6 +311,49 @@ def test_any_class_is_looked_at_and_called(server, desk):
     assert server.run("cim", "mof", "No_Such_Class").returncode == NOT_FOUND
 
 
+def test_a_query_about_classes_lists_them(server):
+    words = ["cim", "query", "SELECT * FROM meta_class", "-n", "root/cimv2/rdms"]
+    assert server.cli(*words) == server.cli("cim", "classes", "-n", "root/cimv2/rdms")
+    some = server.json("cim", "query", "SELECT * FROM meta_class WHERE __Class LIKE 'OpenRDMS_H%'")
+    assert [row["Name"] for row in some] == ["OpenRDMS_Host"]
+    assert server.json("cim", "query", "SELECT * FROM meta_class WHERE __Class = 'None'") == []
+
+
+def test_a_query_has_no_columns_that_its_class_has_not(server):
+    query = ["cim", "query", "SELECT * FROM OpenRDMS_Host", "--columns"]
+    wrong = server.run(*query, "nope")
+    assert wrong.returncode == USAGE and "there is no column 'nope'" in wrong.stderr
+    assert list(server.json(*query, "name")[0]) == ["Name"]
+    assert server.cli("-o", "csv", "cim", "query", "SELECT COUNT(*) FROM OpenRDMS_Host", "--columns", "Count")
+
+
+def test_properties_of_a_class_are_as_wide_as_they_have_to_be(server):
+    class_ = ["cim", "class", "Win32_RDMSVirtualDesktopCollection", "-n", "root/cimv2/rdms"]
+    properties, methods = server.cli(*class_).split("\n\n")
+    assert properties.splitlines()[0].index("DESCRIPTION") < 60
+    assert methods.splitlines()[0].split() == ["KIND", "NAME", "TYPE"] and "method" not in properties.split()
+    members = server.json(*class_)
+    assert len(members) == len(properties.splitlines()) + len(methods.splitlines()) - 2
+
+
+def test_an_owner_is_named_before_their_machine_moves(server):
+    server.cli("collection", "create", "mine", "--kind", "personal", "--size", "0")
+    server.cli("host", "add", "pc9", "--address", server.rdp, "--collection", "mine")
+    server.cli("desktop", "assign", "pc9", "alice")
+    server.cli("host", "change", "pc9", "--weight", "7", "--collection", "MINE")
+    for move in (["--no-collection"], ["--collection", "pool"]):
+        asked = server.run("host", "change", "pc9", *move)
+        assert asked.returncode == USAGE and "--force" in asked.stderr
+    assert [row["UserName"] for row in server.json("assignment", "list", "--collection", "mine")] == ["alice"]
+    said = on_a_terminal(server, ["host", "change", "pc9", "--no-collection"], answers={"[y/N] ": "n\n"})[1]
+    assert "no longer the desktop of OPENRDMS\\alice" in said
+    server.cli("host", "change", "pc9", "--no-collection", "--force")
+    assert server.json("assignment", "list", "--collection", "mine") == []
+    server.cli("host", "change", "pc9", "--collection", "mine")
+    server.cli("host", "remove", "pc9", "--force")
+    server.cli("collection", "delete", "mine", "--force")
+
+
 def test_a_terminal_gets_colours_and_questions_and_a_file_gets_neither(server, desk):
     desk.freerdp("alice").desktop()
     server.wait_state("alice", "Active")

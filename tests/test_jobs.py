@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import processes, wait
+from support.paths import openrdms
 from support.screen import share
 from support.server import CommandFailed
 from support.terminal import CYAN, Terminal
@@ -133,6 +134,75 @@ def test_jobs_that_cannot_be_are_refused(server):
     assert any("ProvisioningPrepJob" in text for text in everywhere)
     said = [re.sub(r"invoke .*?--force", "", text) for text in everywhere]  # the test's own command line
     assert not any("Correct-Horse-1" in text for text in said)
+
+
+def ordered(alias: str, inside: str) -> str:
+    return f'<ProvisioningJob xmlns="{NAMESPACE}" Collection="{alias}">{inside}</ProvisioningJob>'
+
+
+def test_the_command_line_tells_a_job_that_failed_from_a_good_one(server, tmp_path):
+    for alias in ("good", "bad"):
+        server.cli("collection", "create", alias, "--size", "1")
+    said = server.run("job", "run", "-", "--wait", text=ordered("good", '<AddDesktop Name="good-x"/>'))
+    assert said.returncode == 0 and "has ended: Completed, 0 of 1 steps failed" in said.stdout
+    file = tmp_path / "job.xml"
+    file.write_text(ordered("bad", '<AddDesktop Name="bad-x"/><AddDesktop Name="good-001"/>'))
+    said = server.run("-o", "json", "job", "run", str(file), "--wait")
+    assert said.returncode == 1 and "has ended: Failed, 1 of 2 steps failed" in said.stderr
+    done = json.loads(said.stdout)
+    assert done["Result"] == "failed" and done["JobGuid"] in said.stderr
+    (good,) = server.json("job", "list", "--collection", "good")
+    (bad,) = server.json("job", "list", "--collection", "bad")
+    assert (good["State"], good["FailedSteps"], good["Collection"]) == ("Completed", 0, "good")
+    assert (bad["State"], bad["FailedSteps"], bad["Progress"], bad["Steps"]) == ("Failed", 1, 100, 2)
+    heading, row = server.cli("job", "list", "--collection", "bad").splitlines()
+    assert heading.split() == ["JOB", "COLLECTION", "STATE", "PROGRESS", "FAILED", "CREATED"]
+    assert row.split()[:5] == [bad["JobGuid"], "bad", "Failed", "100%", "1"] and row.endswith("Z")
+    shown = server.json("job", "show", bad["JobGuid"])
+    assert [(step["Step"], step["Name"], step["State"]) for step in shown["Desktops"]] == [
+        ("AddDesktop", "bad-x", "Done"),
+        ("AddDesktop", "good-001", "Failed"),
+    ]
+    table = server.cli("job", "show", bad["JobGuid"])
+    assert re.search(r"^State +Failed$", table, re.MULTILINE) and shown["Desktops"][1]["Error"] in table
+    xml = ET.fromstring(checked(server.cli("job", "show", bad["JobGuid"], "--xml")))
+    assert xml.get("State") == "Failed"
+    for alias in ("good", "bad"):
+        server.cli("collection", "delete", alias, "--force")
+
+
+def test_a_job_is_waited_for_also_while_its_service_is_away(server, desk):
+    server.cli("collection", "create", "slow", "--size", "1")
+    desk.freerdp("alice", route="tsv://MS Terminal Services Plugin.1.slow")
+    server.wait_state("alice", "Active")
+    words, pipe = [openrdms(), "job", "run", "-", "--wait"], subprocess.PIPE
+    waits = subprocess.Popen(words, env=server.environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    try:
+        waits.stdin.write(ordered("slow", '<RemoveDesktop Name="slow-001"/>'))
+        waits.stdin.close()
+        states = lambda: [job["State"] for job in server.json("job", "list", "--collection", "slow")]  # noqa: E731
+        wait.until("the job runs", lambda: states() == ["Running"])
+        server.stop()
+        server.start()
+        assert states() == ["Running"] and waits.poll() is None
+        server.cli("session", "logoff", "--user", "alice", "--force")
+        assert waits.wait(60) == 0, waits.stderr.read()
+        assert "has ended: Completed" in waits.stdout.read()
+    finally:
+        waits.kill()
+    server.cli("collection", "delete", "slow", "--force")
+
+
+def test_an_update_is_shown_and_called_off(server):
+    server.cli("collection", "create", "new", "--size", "1")
+    assert NOT_FOUND in server.run("job", "show-update", "new").stderr
+    server.cli("job", "update", "new", "--start", "1h", "--deadline", "2h", "--force")
+    update = server.json("job", "show-update", "new")
+    assert update["State"] == "Scheduled" and update["StartTime"] < update["ForceLogOffTime"]
+    assert "--force" in server.run("job", "cancel-update", "new").stderr
+    server.cli("job", "cancel-update", "new", "-f")
+    assert server.json("job", "show-update", "new") == update | {"State": "CalledOff"}
+    server.cli("collection", "delete", "new", "--force")
 
 
 def cim_time(seconds: float) -> str:

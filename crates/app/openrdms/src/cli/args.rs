@@ -290,7 +290,7 @@ pub(crate) enum HostCommand {
         #[command(flatten)]
         machine: MachineArgs,
     },
-    /// Change a machine; what is not given stays as it is
+    /// Change a machine; what is not given stays as it is. One that leaves its collection is nobody's desktop any more
     Change {
         /// Its name
         name: String,
@@ -299,6 +299,9 @@ pub(crate) enum HostCommand {
         /// Take it out of its collection
         #[arg(long, conflicts_with = "collection")]
         no_collection: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
     },
     /// Remove a machine that has no sessions
     Remove {

@@ -4,12 +4,12 @@ mod parameters;
 
 use super::Failure;
 use super::args::CimCommand;
-use super::output::{Column, Output, confirm, remark, text};
+use super::output::{Column, Output, confirm, print, remark, text};
 use super::remote::{Remote, not_done};
 use super::watch::{self, Seen, Watch};
 use openrdms_cim::class::qualifier;
 use openrdms_cim::path::canonical_namespace;
-use openrdms_cim::wql::Select;
+use openrdms_cim::wql::{Projection, Select};
 use openrdms_cim::{Class, Instance, ObjectPath, Parameter, Qualifier, Type, Value, mof};
 use serde_json::json;
 
@@ -24,6 +24,14 @@ const MEMBERS: &[Column] = &[
     Column::new("NAME", &["Name"]),
     Column::new("TYPE", &["Type"]),
     Column::new("DESCRIPTION", &["Description"]),
+];
+
+/// What is long comes last.
+const METHODS: &[Column] = &[
+    Column::new("KIND", &["Kind"]),
+    Column::new("NAME", &["Name"]),
+    Column::new("DESCRIPTION", &["Description"]).wide(),
+    Column::new("TYPE", &["Type"]),
 ];
 
 const EVENTS: &[Column] = &[
@@ -44,14 +52,23 @@ fn shown(event: Instance) -> Instance {
 
 pub(super) async fn run(command: &CimCommand, remote: &mut Remote, output: &Output) -> Result<(), Failure> {
     match command {
-        CimCommand::Classes { namespace } => {
-            let namespace = canonical_namespace(namespace.as_deref().unwrap_or(super::remote::OURS));
+        CimCommand::Classes { namespace, option } => {
+            let namespace = namespace.as_deref().or(option.as_deref()).unwrap_or(super::remote::OURS);
+            let namespace = canonical_namespace(namespace);
             let classes = remote.classes(&namespace).await?;
             output.all(CLASSES, None, &classes.iter().map(about).collect::<Vec<_>>())
         }
         CimCommand::Class { name, within } => {
             let class = remote.learn(&within.namespace, name).await?;
-            output.all(MEMBERS, None, &members(&class))
+            let (properties, methods) = (properties(&class), methods(&class));
+            if !output.is_for_people() || output.has_columns() || methods.is_empty() {
+                return output.all(MEMBERS, None, &[properties, methods].concat());
+            }
+            if !properties.is_empty() {
+                output.all(MEMBERS, None, &properties)?;
+                print("\n")?;
+            }
+            output.all(METHODS, None, &methods)
         }
         CimCommand::Mof { name, within } => {
             let class = remote.learn(&within.namespace, name).await?;
@@ -65,10 +82,17 @@ pub(super) async fn run(command: &CimCommand, remote: &mut Remote, output: &Outp
         CimCommand::Query { query, within } => {
             let namespace = canonical_namespace(&within.namespace);
             let select = Select::parse(query).map_err(openrdms_cim::CimError::from)?;
-            if !select.from.eq_ignore_ascii_case("meta_class") {
-                remote.learn(&namespace, &select.from).await?;
+            if select.is_about_classes() && select.projection == Projection::All {
+                let classes = remote.classes_of(&namespace, query).await?;
+                return output.all(CLASSES, None, &classes.iter().map(about).collect::<Vec<_>>());
             }
-            output.list(&[], None, remote.query(&namespace, query)).await
+            let class = match select.is_about_classes() {
+                true => None,
+                false => Some(remote.learn(&namespace, &select.from).await?),
+            };
+            // a count is no property of the class
+            let class = class.filter(|_| output.has_columns() && select.projection != Projection::Count);
+            output.list(&[], class.as_ref(), remote.query(&namespace, query)).await
         }
         CimCommand::Watch { query, within } => {
             let namespace = canonical_namespace(&within.namespace);
@@ -157,8 +181,8 @@ fn about(class: &Class) -> Instance {
         .with("Description", description(&class.qualifiers))
 }
 
-/// One row for each property and method.
-fn members(class: &Class) -> Vec<Instance> {
+/// One row for each property.
+fn properties(class: &Class) -> Vec<Instance> {
     let properties = class.properties.iter().map(|property| {
         row("Member")
             .with("Kind", if property.is_key() { "key" } else { "property" })
@@ -166,6 +190,11 @@ fn members(class: &Class) -> Vec<Instance> {
             .with("Type", shape(property.ty, property.array, property.reference.as_deref()))
             .with("Description", description(&property.qualifiers))
     });
+    properties.collect()
+}
+
+/// One row for each method.
+fn methods(class: &Class) -> Vec<Instance> {
     let methods = class.methods.iter().map(|method| {
         let parameters: Vec<String> = method.parameters.iter().map(parameter).collect();
         let returns = method.returns.map_or("void", Type::name);
@@ -175,7 +204,7 @@ fn members(class: &Class) -> Vec<Instance> {
             .with("Type", format!("{returns}({})", parameters.join(", ")))
             .with("Description", description(&method.qualifiers))
     });
-    properties.chain(methods).collect()
+    methods.collect()
 }
 
 fn parameter(parameter: &Parameter) -> String {

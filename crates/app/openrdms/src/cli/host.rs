@@ -3,8 +3,8 @@
 use super::Failure;
 use super::args::{HostCommand, MachineArgs};
 use super::list;
-use super::output::{Column, Output, confirm};
-use super::remote::{OURS, Remote};
+use super::output::{Column, Output, confirm, text};
+use super::remote::{KNOWN, OURS, Remote};
 use openrdms_cim::{ObjectPath, Params, Value};
 use serde_json::json;
 
@@ -39,11 +39,14 @@ pub(super) async fn run(command: &HostCommand, remote: &Remote, output: &Output)
             let pin = remote.get(&path(name)).await?.get("CertificateSha256").text().unwrap_or_default();
             (name, format!("added; it has to show the certificate with the SHA-256 {pin}"), "added")
         }
-        HostCommand::Change { name, machine, no_collection } => {
+        HostCommand::Change { name, machine, no_collection, force } => {
             let given = properties(machine);
             let given = if *no_collection { given.with("CollectionAlias", Value::Null) } else { given };
             if given.0.is_empty() {
                 return Err(Failure::usage("say what is to change: see --help".to_owned()));
+            }
+            if let Some(owner) = left(remote, name, &given).await? {
+                confirm(&format!("Move host {name}? It is no longer the desktop of {owner} then."), *force)?;
             }
             remote.put(&path(name), &given).await?;
             (name, "changed".to_owned(), "changed")
@@ -63,6 +66,16 @@ pub(super) async fn run(command: &HostCommand, remote: &Remote, output: &Output)
         }
     };
     output.done(&format!("host {name} {said}"), &[("Name", json!(name)), ("Result", json!(result))])
+}
+
+/// Who owns the desktop of a machine, and will not, as it leaves its collection.
+async fn left(remote: &Remote, name: &str, given: &Params) -> Result<Option<String>, Failure> {
+    let Some((_, collection)) = given.0.iter().find(|(name, _)| name == "CollectionAlias") else {
+        return Ok(None);
+    };
+    let owned = remote.list_in(KNOWN, "Win32_RDMSDesktopAssignment", vec![("DesktopName", name)]);
+    let owned = owned.all().await?.into_iter().find(|row| !row.get("CollectionAlias").same(collection));
+    Ok(owned.map(|row| format!("{}\\{}", text(row.get("UserDomain")), text(row.get("UserName")))))
 }
 
 /// What is said of a machine, as properties of the class.

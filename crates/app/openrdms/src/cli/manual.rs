@@ -38,8 +38,18 @@ fn with_examples(mut command: Command, path: &mut Vec<String>) -> Command {
 /// What was typed.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut command = command();
-    let matches = command.try_get_matches_from_mut(words)?;
+    let matches = command.try_get_matches_from_mut(asking(words.into_iter().collect()))?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// `openrdms help session list` is `openrdms session list --help`. A command of its own would be in every list, and have
+/// manual pages.
+fn asking(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    words
 }
 
 /// Prints a script that completes these commands.

@@ -119,6 +119,11 @@ impl Output {
         matches!(self.format, Format::Table | Format::Wide)
     }
 
+    /// Whether it was said which columns to print.
+    pub(crate) fn has_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
     /// A whole list. `class` says which properties there are; without it the first instance does.
     pub(crate) async fn list(
         &self,
@@ -232,6 +237,12 @@ impl Output {
                 print(&list.batch(std::slice::from_ref(instance)))
             }
         }
+    }
+
+    /// A second table for people, below an instance: the columns that were asked for are of the first.
+    pub(crate) fn table_of(&self, columns: &[Column], rows: &[Instance]) -> Result<(), Failure> {
+        let fields = columns.iter().copied().map(table::Field::Column).collect();
+        print(&Table::new(fields, self.terminal).batch(rows))
     }
 
     /// What was done: a sentence, or an object.

@@ -122,6 +122,25 @@ impl Remote {
         }
     }
 
+    /// The classes that a query about `meta_class` finds.
+    pub(crate) async fn classes_of(&self, namespace: &str, query: &str) -> Result<Vec<Class>, Failure> {
+        let (every, mut all) = (ObjectPath::class(namespace, "*"), Vec::new());
+        let mut answer = self.call(namespace, &[], |call| call.query(namespace, query, BATCH)).await?;
+        loop {
+            let next = match answer {
+                Answer::Classes { classes, next } => {
+                    all.extend(classes);
+                    limited(all.len())?;
+                    next
+                }
+                Answer::Listing(Listing { instances, next }) if instances.is_empty() => next,
+                _ => return Err(unexpected()),
+            };
+            let Some(context) = next else { return Ok(all) };
+            answer = self.call(namespace, &[], |call| call.pull(&every, &context, BATCH)).await?;
+        }
+    }
+
     /// One of our classes.
     pub(crate) fn class(&self, class: &str) -> Option<&Class> {
         self.known(OURS, class)

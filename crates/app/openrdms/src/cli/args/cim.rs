@@ -8,6 +8,9 @@ pub(crate) enum CimCommand {
     Classes {
         /// Its name [default: root/openrdms]
         namespace: Option<String>,
+        /// The same
+        #[arg(short = 'n', long = "namespace", value_name = "NAME", conflicts_with = "namespace")]
+        option: Option<String>,
     },
     /// Show a class: its properties and methods
     Class {

@@ -120,15 +120,21 @@ pub(crate) enum JobCommand {
         #[command(flatten)]
         watching: Watching,
     },
-    /// Print how far a job is, as XML
+    /// Show how far a job is, and each of its steps
     Show {
         /// Its identifier, as `job list` shows it
         job: String,
+        /// Print the report as the service has it
+        #[arg(long)]
+        xml: bool,
     },
     /// Begin a job that adds and removes desktops
     Run {
-        /// What is to be done, as XML
+        /// What is to be done, as XML; -: standard input
         file: PathBuf,
+        /// Wait for its end; one that is not completed is a failure. Ctrl-C ends the waiting only
+        #[arg(long)]
+        wait: bool,
     },
     /// Begin no more steps of a job; what it has made stays
     Cancel {
@@ -152,10 +158,18 @@ pub(crate) enum JobCommand {
         #[arg(short, long)]
         force: bool,
     },
+    /// Show the update of a collection that is open, or was last
+    ShowUpdate {
+        /// Alias of the collection
+        alias: String,
+    },
     /// Call off an update; who was logged off stays so
     CancelUpdate {
         /// Alias of the collection
         alias: String,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
     },
 }
 

@@ -78,3 +78,14 @@ fn there_is_a_page_for_every_command_with_its_examples() {
     assert!(page("openrdms.1").contains("openrdms\\-session(1)") || page("openrdms.1").contains("session"));
     assert!(!dir.path().join("openrdms-desktop-supervisor.1").exists());
 }
+
+#[test]
+fn help_of_a_command_is_asked_for_in_either_way() {
+    let said = |words: &str| {
+        let words = words.split(' ').map(std::ffi::OsString::from);
+        super::parse(words).expect_err("it is no command to run").to_string()
+    };
+    assert_eq!(said("openrdms help job show"), said("openrdms job show --help"));
+    assert_eq!(said("openrdms help"), said("openrdms --help"));
+    assert!(said("openrdms help nothing").contains("unrecognized subcommand 'nothing'"));
+}

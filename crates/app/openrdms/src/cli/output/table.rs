@@ -143,10 +143,10 @@ fn cut(text: &str, room: usize) -> String {
 /// A word of state or of change in the colour of what it means: well, waiting, changing, bad.
 fn paint(word: &str) -> String {
     let colour = match word {
-        "Active" | "Up" | "Created" => 32,
-        "Disconnected" | "Drained" | "Modified" => 33,
-        "Starting" | "LoggingOff" => 36,
-        "Lost" | "Deleted" => 31,
+        "Active" | "Up" | "Created" | "Completed" | "Done" => 32,
+        "Disconnected" | "Drained" | "Modified" | "Held" | "Cancelled" => 33,
+        "Starting" | "LoggingOff" | "Running" | "Cancelling" => 36,
+        "Lost" | "Deleted" | "Failed" => 31,
         _ => return word.to_owned(),
     };
     format!("\x1b[{colour}m{word}\x1b[0m")
