@@ -57,12 +57,13 @@ pub(crate) enum Command {
     /// Show, begin and cancel long work on collections
     #[command(subcommand, arg_required_else_help = true)]
     Job(JobCommand),
-    /// Print collections, desktops, machines, assignments, applications and settings as one file
+    /// Print collections, desktops, machines, applications, settings and more as one file
     ///
-    /// Servers that were joined by name are in it too, and accounts are named. It does not hold passwords, entries that
-    /// scripts keep in collections (KeyValueCompareAndSet), jobs and updates, sessions, homes and the audit trail.
+    /// Assignments and servers that were joined by name are in it too, and accounts are named. It does not hold
+    /// passwords, entries that scripts keep in collections (KeyValueCompareAndSet), jobs and updates, sessions, homes
+    /// and the audit trail.
     Export,
-    /// Make collections, desktops, machines, assignments, applications and settings so as a file says
+    /// Make collections, desktops, machines, applications, settings and more so as a file says
     ///
     /// It adds and changes and removes nothing; where the file has a mistake it does nothing at all. Accounts and hosts
     /// that are not there are told, and what the file says of them is left out.
