@@ -63,7 +63,7 @@ pub(crate) enum Command {
     /// passwords, entries that scripts keep in collections (KeyValueCompareAndSet), jobs and updates, sessions, homes
     /// and the audit trail.
     Export,
-    /// Make collections, desktops, machines, applications, settings and more so as a file says
+    /// Make collections, desktops, machines, applications, settings and more as a file says
     ///
     /// It adds and changes and removes nothing; where the file has a mistake it does nothing at all. Accounts and hosts
     /// that are not there are told, and what the file says of them is left out.
