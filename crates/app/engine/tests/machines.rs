@@ -353,7 +353,10 @@ async fn a_machine_is_added_only_where_it_shows_what_it_has_to() {
         change: MachineChange::default(),
     };
     let refused = farm.engine.add_machine(new("b", None)).await;
-    assert!(matches!(refused, Err(EngineError::Host(HostError::Unreachable(_)))), "nobody is there: {refused:?}");
+    assert!(
+        matches!(refused, Err(EngineError::Host(HostError::Unreachable(_)))),
+        "nobody is there: {refused:?}"
+    );
     farm.network.put("b", [8; 32]);
     let refused = farm.engine.add_machine(new("b", Some(PIN))).await;
     assert!(

@@ -9,6 +9,7 @@ mod probe;
 use openrdms_broker::ports::{Host, HostError, LogonEnd, Machines, Prepared, Standing, StartDesktop};
 use openrdms_broker::{Address, DesktopHandle, DesktopName, Endpoint, HostName, Machine, machine};
 use probe::ProbeError;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ fn failed(address: &Address, error: &ProbeError) -> HostError {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     let text = format!("{address}: {error}{cause}");
     match error {
+        ProbeError::Closed(cause) if cause.kind() == ErrorKind::InvalidData => HostError::Invalid(text),
         ProbeError::Unreachable(_) | ProbeError::Closed(_) => HostError::Unreachable(text),
         // somebody does, and is not what was meant
         ProbeError::Protocol(_) | ProbeError::WantsNla | ProbeError::NoTls | ProbeError::Tls(_) => {

@@ -81,7 +81,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, acceptor: &tokio_rustls::T
 async fn refused(manner: Manner) -> String {
     let (address, _) = server(manner).await;
     match RdpMachines.certificate_at(&address).await {
-        Err(HostError::Failed(why)) => {
+        Err(HostError::Invalid(why) | HostError::Unreachable(why)) => {
             assert!(why.starts_with(&address.to_string()), "it says of whom: {why}");
             why
         }
@@ -122,7 +122,7 @@ async fn whoever_cannot_be_relayed_to_is_refused_and_it_is_said_why() {
         assert!(why.contains(said), "{said}: {why}");
     }
     let nobody = Address::parse("127.0.0.1:1").unwrap();
-    let Err(HostError::Failed(why)) = RdpMachines.certificate_at(&nobody).await else {
+    let Err(HostError::Unreachable(why)) = RdpMachines.certificate_at(&nobody).await else {
         panic!("nobody is there")
     };
     assert!(why.contains("nobody answers"), "{why}");
