@@ -1,8 +1,6 @@
 """`openrdms export` and `import`: a deployment as one file, and the commands that make what is in it."""
 
 import base64
-import json
-import sqlite3
 
 import pytest
 from support import process
@@ -104,26 +102,24 @@ def test_who_may_use_a_collection_is_changed_by_a_file(server, file):
     assert server.cli("export") == file.read_text()
 
 
-def publication(server: Server) -> dict:
-    """What is served, as it is on the disk: nothing else tells."""
-    with sqlite3.connect(f"file:{server.data_dir}/openrdms.sqlite?mode=ro", uri=True) as store:
-        [(row,)] = store.execute("SELECT row FROM document WHERE kind = 'publication'")
-    return json.loads(row)
-
-
-def test_what_an_import_before_left_unpublished_is_published(server, file, tmp_path):
+def test_only_what_an_import_has_changed_is_published(server, file, tmp_path):
     app = ["PoolName=pool", "AppAlias=late", "AppPath=/usr/bin/late", "-n", "root/cimv2/rdms", "--force"]
     server.cli("cim", "create", "Win32_RDMSPublishedApplication", *app)
     whole = tmp_path / "whole.toml"
     whole.write_text(server.cli("export"))
-    aliases = lambda: [app["alias"] for app in publication(server)["applications"]]  # noqa: E731
-    assert "late" not in aliases(), "as if the import had been stopped there"
-    assert steps(server, whole, "--dry-run") == [] and "late" not in aliases()
-    assert steps(server, whole) == [] and "late" in aliases()
-    version = publication(server)["version"]
-    assert "nothing to do: it is all there" in server.cli("import", str(whole))
-    assert publication(server)["version"] == version
+    assert steps(server, whole) == [], "what is there already waits for whoever offered it"
     server.cli("app", "withdraw", "pool", "late", "--force")
+    assert steps(server, whole, "--force") == ["make application pool late", "serve what is offered"]
+    server.cli("app", "withdraw", "pool", "late", "--force")
+
+
+def test_users_are_the_same_with_and_without_their_domain(server, file):
+    text = "format = 1\n[[collection]]\nAlias = 'pool'\nUsers = ['alice', 'OPENRDMS\\admin']\n"
+    server.cli("import", "-", "--force", text=text)
+    assert set(server.json("collection", "show", "pool")["Users"]) == {"OPENRDMS\\alice", "OPENRDMS\\admin"}
+    assert "nothing to do" in server.cli("import", "-", text=text.replace("alice", "Alice"))
+    server.cli("import", str(file), "--force")
+    assert server.cli("export") == file.read_text()
 
 
 def test_settings_of_the_machine_that_a_file_comes_from_are_left_out(server, file):
@@ -175,6 +171,7 @@ APP = ("PoolName = 'pool'", "AppAlias = 'e'", "AppPath = '/e'")
         (named("server", "FQDN = 's'", "SID = 'Foo'"), "server s: SID: "),
         (named("setting", "Owner = 'collection gone'", "Name = 'x'", "Number = 1"), "there is no collection gone"),
         (named("setting", "Owner = 'collection pool'", "Name = 'IdleSessionLimit'", "Text = 'x'"), "milliseconds"),
+        (named("setting", "Owner = 'host desk'", "Name = 'RelativeWeight'", "Number = 5"), "only a machine has it"),
         (named("setting", "Owner = 'host desk'", "Name = 'DrainMode'", "Number = 1"), "DrainMode is 0"),
         (
             named("assignment", "CollectionAlias = 'pool'", "DesktopName = 'pool-001'", "UserDomain = 'OPENRDMS'")

@@ -201,7 +201,7 @@ def test_an_update_is_shown_and_called_off(server):
     assert update["State"] == "Scheduled" and update["StartTime"] < update["ForceLogOffTime"]
     assert "--force" in server.run("job", "cancel-update", "new").stderr
     server.cli("job", "cancel-update", "new", "-f")
-    assert server.json("job", "show-update", "new") == update | {"State": "CalledOff"}
+    assert server.json("job", "show-update", "new") == update | {"State": "Cancelled"}
     server.cli("collection", "delete", "new", "--force")
 
 

@@ -247,7 +247,8 @@ impl Engine {
         let most = CANDIDATES.saturating_add(u32::try_from(failing.len()).unwrap_or(u32::MAX));
         let local = store.free_desktops(&collection.alias, host, owner, now(), most).await?;
         free.extend(local.into_iter().map(|desktop| Free { desktop, places: None }));
-        free.sort_by_key(|free| failing.contains(&free.desktop.name));
+        // asked once for each: what fails may change meanwhile
+        free.sort_by_cached_key(|free| failing.contains(&free.desktop.name));
         if !free.is_empty() {
             if own.is_none() && collection.kind == CollectionKind::AutomaticPersonal {
                 return self.assign_one_of(free, user).await.map(|()| None);

@@ -2,11 +2,10 @@
 
 use crate::jobs::JobFilter;
 use crate::{Engine, EngineError, now};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use openrdms_broker::ports::{Existing, StoreError};
+use futures_util::{StreamExt as _, stream};
+use openrdms_broker::ports::{Existing, Host, StoreError};
 use openrdms_broker::{Collection, CollectionAlias, Desktop, DesktopName, Machine, UserName};
 use std::sync::Arc;
-use tokio::sync::RwLock;
 
 /// The most desktops that one collection may hold.
 pub(crate) const MAX_SIZE: u32 = 1000;
@@ -15,10 +14,6 @@ pub const PREPARED_AT_ONCE: usize = 4;
 
 /// The longest name that is shown, in characters: it is in every list, whose length is limited.
 const LONGEST_NAME: usize = 256;
-
-/// Held while desktops have files and no row: to read by whoever makes them, to write by whoever takes them away, so
-/// that nobody throws away what somebody else has just made under the same name.
-pub(crate) type Files = RwLock<()>;
 
 impl Engine {
     /// Makes a collection and prepares its desktops, `ALIAS-001` and on; when it was made is now.
@@ -45,11 +40,12 @@ impl Engine {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| EngineError::Invalid(error.to_string()))?;
         self.making(names.clone(), async {
-            let desktops: Vec<Desktop> = stream::iter(names)
+            let desktops = stream::iter(names)
                 .map(|name| self.prepare_desktop(&collection.alias, name))
-                .buffered(PREPARED_AT_ONCE)
-                .try_collect()
-                .await?;
+                .buffered(PREPARED_AT_ONCE);
+            // to the end, also where one fails: a host that is busy with one goes on
+            let desktops: Vec<_> = desktops.collect().await;
+            let desktops = desktops.into_iter().collect::<Result<Vec<_>, _>>()?;
             Ok(self.inner.store.insert_collection(&collection, &desktops).await?)
         })
         .await
@@ -87,9 +83,8 @@ impl Engine {
         if !desktop.collection.as_str().eq_ignore_ascii_case(alias) {
             return Err(EngineError::NotFound("desktop in this collection"));
         }
-        let _alone = self.inner.files.write().await;
         self.inner.store.delete_desktop(&desktop.name).await?;
-        self.forget_files(&desktop).await;
+        self.forget_files(&desktop.name, &*self.host_that_had(&desktop)).await;
         Ok(())
     }
 
@@ -100,49 +95,35 @@ impl Engine {
         }
     }
 
-    /// Makes files of desktops with their rows; where that fails, nothing of it is left.
+    /// Makes files of desktops and then their rows; where that fails, nothing of it is left. Nobody throws the files away
+    /// meanwhile.
     async fn making(
         &self,
-        names: Vec<DesktopName>,
+        mut names: Vec<DesktopName>,
         make: impl Future<Output = Result<(), EngineError>>,
     ) -> Result<(), EngineError> {
+        names.sort_unstable();
         let made = {
-            let _others_may_too = self.inner.files.read().await;
+            let mut turns = Vec::with_capacity(names.len());
+            for name in &names {
+                turns.push(self.inner.files.take(name).await);
+            }
             make.await
         };
-        if made.is_err()
-            && let Err(error) = self.forget_unknown(names).await
-        {
-            tracing::warn!(%error, "files of desktops that could not be made are left until the next start");
+        if made.is_err() {
+            for name in &names {
+                self.forget_files(name, &*self.inner.host).await;
+            }
         }
         made
     }
 
-    /// Throws away the files of those desktops that have no row.
-    async fn forget_unknown(&self, names: Vec<DesktopName>) -> Result<(), EngineError> {
-        let _alone = self.inner.files.write().await;
-        for name in names {
-            let known = self.inner.store.desktop(&name).await?;
-            // names that differ in case only are the same desktop's, and other files
-            if known.is_some_and(|desktop| desktop.name.as_str() == name.as_str()) {
-                continue;
-            }
-            match self.inner.host.remove(&name).await {
-                Ok(()) => {
-                    tracing::info!(desktop = %name, "the files of a desktop that is in no collection are gone")
-                }
-                Err(error) => {
-                    tracing::warn!(desktop = %name, %error, "a desktop that is in no collection has files")
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Throws away what a service that was killed has left of desktops that it was making or removing.
     pub(crate) async fn forget_leftovers(&self) -> Result<(), EngineError> {
-        let names = self.inner.host.prepared().await?;
-        self.forget_unknown(names).await
+        for name in self.inner.host.prepared().await? {
+            self.forget_files(&name, &*self.inner.host).await;
+        }
+        Ok(())
     }
 
     async fn prepare_desktop(
@@ -168,7 +149,6 @@ impl Engine {
     pub async fn delete_collection(&self, alias: &str) -> Result<(), EngineError> {
         let collection =
             self.inner.store.collection(alias).await?.ok_or(EngineError::NotFound("collection"))?;
-        let _alone = self.inner.files.write().await;
         let desktops = self.inner.store.desktops(Some(&collection.alias), None, MAX_SIZE).await?.rows;
         let jobs = self.jobs(JobFilter::Open, Some(alias)).await?;
         self.inner.store.delete_collection(&collection.alias).await?;
@@ -178,18 +158,31 @@ impl Engine {
             self.audit_job(&job).await;
         }
         for desktop in desktops {
-            self.forget_files(&desktop).await;
+            self.forget_files(&desktop.name, &*self.host_that_had(&desktop)).await;
         }
         Ok(())
     }
 
-    /// The row is gone: what is left on disk is told, and does not fail the deletion.
-    async fn forget_files(&self, desktop: &Desktop) {
-        // this machine may have had another name when the desktop was made
-        let host = self.host_of(&desktop.host).unwrap_or_else(|| Arc::clone(&self.inner.host));
-        if let Err(error) = host.remove(&desktop.name).await {
-            tracing::warn!(desktop = %desktop.name, %error, "a deleted desktop left files behind");
+    /// Throws away the files of a desktop that has no row any more. What cannot be is left to the next start, and told.
+    async fn forget_files(&self, name: &DesktopName, host: &dyn Host) {
+        let _turn = self.inner.files.take(name).await;
+        match self.inner.store.desktop(name).await {
+            // it has been made anew; names that differ in case only are the same desktop's, and other files
+            Ok(Some(desktop)) if desktop.name.as_str() == name.as_str() => {}
+            Ok(_) => {
+                if let Err(error) = host.remove(name).await {
+                    tracing::warn!(desktop = %name, %error, "a desktop that is no more left files behind");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(desktop = %name, %error, "a desktop that is no more may have left files behind");
+            }
         }
+    }
+
+    /// The host of a desktop that was; this machine may have had another name when the desktop was made.
+    fn host_that_had(&self, desktop: &Desktop) -> Arc<dyn Host> {
+        self.host_of(&desktop.host).unwrap_or_else(|| Arc::clone(&self.inner.host))
     }
 }
 

@@ -137,12 +137,16 @@ impl Engine {
     /// Its files may have been lost and its key made anew since the row was written: what it shows is what it has.
     async fn pin_anew(&self, name: &DesktopName) -> Result<(), EngineError> {
         let shows = self.inner.host.prepare(name).await?.certificate_sha256;
-        let desktop = self.inner.store.desktop(name).await?.ok_or(EngineError::NotFound("desktop"))?;
-        if desktop.certificate_sha256 != shows {
-            tracing::warn!(desktop = %name, "the desktop has a new certificate: its files had been lost");
-            self.inner.store.pin_desktop(name, shows).await?;
-        }
-        Ok(())
+        let store = &self.inner.store;
+        let pin = || async {
+            let desktop = store.desktop(name).await?.ok_or(EngineError::NotFound("desktop"))?;
+            if desktop.certificate_sha256 != shows {
+                tracing::warn!(desktop = %name, "the desktop has a new certificate: its files had been lost");
+                store.pin_desktop(name, shows).await?;
+            }
+            Ok(())
+        };
+        self.until_stored("a desktop's certificate", pin).await
     }
 
     /// What becomes of what a user writes in a collection's desktops.

@@ -30,6 +30,7 @@ mod limits;
 mod machines;
 mod power;
 mod recover;
+mod turns;
 
 pub use actions::Expected;
 pub use collections::PREPARED_AT_ONCE;
@@ -48,6 +49,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::task::TaskTracker;
+use turns::Turns;
 
 /// Which node this is, and how long things may take.
 #[derive(Clone, Debug)]
@@ -105,9 +107,11 @@ struct Inner {
     config: EngineConfig,
     connections: Connections,
     starts: Starts,
-    files: collections::Files,
+    /// To make or throw away the files of a desktop.
+    files: Turns,
     failing: failing::Failing,
-    turns: power::Turns,
+    /// To change the power of a desktop.
+    turns: Turns,
     jobs: jobs::Jobs,
     inputs: Mutex<HashMap<SessionUid, Timestamp>>,
     /// Counts committed changes of sessions, so that waiting is on a condition.
@@ -152,9 +156,9 @@ impl Engine {
                 config,
                 connections: Connections::default(),
                 starts: Starts::default(),
-                files: collections::Files::default(),
+                files: Turns::default(),
                 failing: failing::Failing::default(),
-                turns: power::Turns::default(),
+                turns: Turns::default(),
                 jobs: jobs::Jobs::default(),
                 inputs: Mutex::default(),
                 commits: watch::Sender::new(0),

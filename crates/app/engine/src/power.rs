@@ -12,9 +12,6 @@ use openrdms_broker::{
     Account, ConnectionId, Desktop, DesktopHandle, DesktopName, Intake, KnownHost, OperatorEvent, Session,
     SessionUid, State, Timestamp, machine,
 };
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 /// An owner has one desktop in a collection.
@@ -50,10 +47,6 @@ pub enum PowerState {
     Stopping,
 }
 
-/// One change of a desktop's power at a time.
-#[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<DesktopName, Arc<Semaphore>>>);
-
 impl PowerState {
     /// By what the store knows: of the desktop, of the session that lives in it, and of its host.
     pub fn of(
@@ -86,18 +79,6 @@ impl PowerState {
             )
             | None => running,
         }
-    }
-}
-
-impl Turns {
-    async fn take(&self, desktop: &DesktopName) -> OwnedSemaphorePermit {
-        let turn = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // desktops come and go; nobody waits for the turns that only this map holds
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(turns.entry(desktop.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
-        };
-        turn.acquire_owned().await.expect("nobody closes a turn")
     }
 }
 

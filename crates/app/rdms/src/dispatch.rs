@@ -199,15 +199,7 @@ impl CimService for Rdms {
             options.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
         let expected = Expected { user: option("ExpectedUser"), state: option("ExpectedState") };
-        if expected != Expected::default() && !declared.expects() {
-            return Err(CimError::new(
-                WmiCode::WBEM_E_INVALID_PARAMETER,
-                format!(
-                    "{}.{} is about no session: it cannot heed ExpectedUser and ExpectedState",
-                    class.name, declared.name
-                ),
-            ));
-        }
+        let heeded = expected == Expected::default() || declared.expects();
         let mut call = Call {
             who,
             path,
@@ -217,7 +209,15 @@ impl CimService for Rdms {
             out: Params::default(),
             audit: Noted::default(),
         };
-        let outcome = self.provider(class)?.invoke(&self.context, &mut call).await;
+        let outcome = if heeded {
+            self.provider(class)?.invoke(&self.context, &mut call).await
+        } else {
+            let text = format!(
+                "{}.{} is about no session: it cannot heed ExpectedUser and ExpectedState",
+                class.name, declared.name
+            );
+            Err(CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, text).into())
+        };
         if outcome.is_err() || !declared.only_reads() {
             self.audit(&call, class, &outcome).await;
         }

@@ -25,7 +25,7 @@ const FILE_NAME_MAX: usize = 120;
 ///   etc/                        0750  root and the uid's group: read-only for the desktop
 ///   run/ log/                   0700  the uid's: hostile
 ///   home/                       0700  the uid's: hostile; of a logon that begins with a fresh home, else unused
-/// desktops/.trash/              0700  what was put aside, until it is deleted: hostile; no name has a dot
+/// desktops/.trash/              0700  what was put aside, until it is deleted: hostile; no name begins with a dot
 /// homes/COLLECTION/NAME@DOMAIN/ 0700  the uid's: hostile, kept
 /// ```
 #[derive(Clone, Debug)]

@@ -240,8 +240,13 @@ async fn connection<S>(
             shared.close();
             serving.as_mut().graceful_shutdown();
             // nobody makes a stop last by a request that never becomes whole
-            let grace = if answering.load(Ordering::Relaxed) { grace } else { Duration::ZERO };
-            timeout(grace, serving).await
+            let at_once = timeout(Duration::ZERO, serving.as_mut()).await;
+            // what became whole at the last moment is answered too
+            if at_once.is_ok() || !answering.load(Ordering::Relaxed) {
+                at_once
+            } else {
+                timeout(grace, serving).await
+            }
         }
         // It keeps its place among those of its address until it is gone.
         _unproved = unproved.too_late(&door) => {

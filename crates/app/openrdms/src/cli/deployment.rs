@@ -73,16 +73,8 @@ pub(super) async fn import(args: &ImportArgs, remote: &Remote, output: &Output) 
         for step in plan.steps.iter().filter(|_| output.is_for_people()) {
             output.text(&format!("{said}{}", step.sentence))?;
         }
-        // an import before may have been stopped just ahead of this, and nothing tells; done again it changes nothing
-        let serve = plan.serve.as_ref().filter(|_| !args.dry_run);
-        if let Some(step) = serve {
-            step.run(remote).await?;
-        }
         if plan.steps.is_empty() && output.is_for_people() {
-            output.text(match serve {
-                Some(_) => "nothing to do: it is all there, and what is offered is served",
-                None => "nothing to do: it is all there",
-            })?;
+            output.text("nothing to do: it is all there")?;
         }
         return output.done_all(&plan.steps.iter().map(|step| told(step, result)).collect::<Vec<_>>());
     }

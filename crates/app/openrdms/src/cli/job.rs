@@ -22,7 +22,7 @@ const CLASS: &str = "Win32_RDMSVirtualDesktopCollection";
 /// An order longer than this is refused anyway.
 const MOST: u64 = 1 << 17;
 
-/// How long to wait before a job is asked about again: the first time, and at most. Each time is in the audit trail.
+/// How long to wait before a job is asked about again: the first time, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 const COLUMNS: &[Column] = &[
@@ -46,7 +46,7 @@ const STEPS: &[Column] = &[
 ];
 
 /// What `GetPatchProperties` counts.
-const UPDATES: [&str; 4] = ["Scheduled", "Running", "Complete", "CalledOff"];
+const UPDATES: [&str; 4] = ["Scheduled", "Running", "Completed", "Cancelled"];
 
 pub(super) async fn run(command: &JobCommand, remote: &Remote, output: &Output) -> Result<(), Failure> {
     let class = ObjectPath::class(KNOWN, CLASS);

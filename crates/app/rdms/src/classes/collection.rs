@@ -85,9 +85,18 @@ impl Provider for OpenRdmsCollection {
         }
         let description = call.params.string("Description")?;
         let display_name = call.params.string("DisplayName")?.map(str::to_owned);
+        let users = named("Users").then(|| users(cx, call)).transpose()?;
+        if users == Some(None) && call.params.0.len() > 1 {
+            // an instance that was read before somebody said who may use it, and is put back for another reason
+            let stored = cx.engine.store().collection(alias(call.path)).await?;
+            if stored.is_some_and(|stored| stored.users.is_some()) {
+                let message = "null for Users lets everybody in: say so alone, or leave Users out";
+                return Err(CimError::new(WmiCode::WBEM_E_INVALID_PARAMETER, message).into());
+            }
+        }
         let change = CollectionChange {
             display_name,
-            users: named("Users").then(|| users(cx, call)).transpose()?,
+            users,
             description: named("Description").then(|| description.unwrap_or_default().to_owned()),
             rollback: call.params.boolean("Rollback")?,
             ..limits_change(call)?.into()

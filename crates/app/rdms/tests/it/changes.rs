@@ -146,6 +146,10 @@ async fn who_may_use_a_collection_changes_and_who_is_there_stays() {
     let now = rdms.get(&admin(), &pool).await.unwrap();
     let back = rdms.put(&admin(), &pool, edited(&now, "DisplayName", "Bob's")).await.unwrap();
     assert_eq!(back.get("Users"), bobs.get("Users"), "what is sent back as it is stays");
+    let old = Params::default().with("Users", Value::Null).with("DisplayName", "Old");
+    let refused = rdms.put(&admin(), &pool, old).await.unwrap_err();
+    assert_eq!(refused.code, WmiCode::WBEM_E_INVALID_PARAMETER, "as it was before somebody closed it");
+    assert_eq!(rdms.get(&admin(), &pool).await.unwrap(), back, "nothing was changed");
     assert!(put(Value::Null).await.unwrap().get("Users").is_null());
     client.obey();
     assert!(world.attach_to("alice", route()).await.is_ok());

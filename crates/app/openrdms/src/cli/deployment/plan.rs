@@ -17,8 +17,6 @@ pub(super) struct Plan {
     pub(super) missing: Vec<String>,
     /// Hosts that the file has settings of and that are not there, as it comes from another machine.
     pub(super) elsewhere: BTreeSet<String>,
-    /// Where there are no steps, but things that are published: what publishes them, if nobody has since.
-    pub(super) serve: Option<Step>,
 }
 
 pub(super) struct Step {
@@ -59,7 +57,7 @@ struct Names {
     /// The kind of each collection.
     collections: HashMap<String, String>,
     hosts: HashSet<String>,
-    /// Machines of the file: each has a desktop of its own name.
+    /// Machines, now and by the file: each has a desktop of its own name.
     machines: HashSet<String>,
     /// The collection of each desktop.
     desktops: HashMap<String, String>,
@@ -79,9 +77,11 @@ pub(super) fn make(present: &[Rows], wanted: &[Rows]) -> Result<Plan, Vec<String
     // behind the last section that is published, so that whatever fails later leaves users what the file offers
     let (mut is_published, mut serve_at) = (false, 0);
     for ((section, present), wanted) in SECTIONS.iter().zip(present).zip(wanted) {
+        let before = steps.len();
         let there: HashMap<_, _> = present.iter().map(|row| (section.identity(row), row)).collect();
         for row in wanted {
             let now = there.get(&section.identity(row)).copied();
+            let row = &names.as_told(row, now);
             if section.made == Made::Account && now.is_none() {
                 missing.push(text(row, "UserName").to_owned());
                 continue;
@@ -98,18 +98,17 @@ pub(super) fn make(present: &[Rows], wanted: &[Rows]) -> Result<Plan, Vec<String
             }
         }
         if section.is_published() {
-            is_published |= !wanted.is_empty();
+            is_published |= steps.len() > before;
             serve_at = steps.len();
         }
     }
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    if is_published && !steps.is_empty() {
+    if is_published {
         steps.insert(serve_at, Step::serve());
     }
-    let serve = (is_published && steps.is_empty()).then(Step::serve);
-    Ok(Plan { steps, missing, elsewhere, serve })
+    Ok(Plan { steps, missing, elsewhere })
 }
 
 impl Names {
@@ -122,11 +121,13 @@ impl Names {
         let placed = of_class(DESKTOPS, wanted).iter().chain(of_class(MACHINES, wanted)).filter(placed);
         let desktops = of_class(DESKTOPS, present).iter().chain(placed);
         let assignments = || of_class(ASSIGNMENTS, present).iter();
+        let there = of_class(MACHINES, present).iter().filter(|row| says(row, "Address"));
+        let machines = of_class(MACHINES, wanted).iter().chain(there);
         Self {
             accounts: of_class("OpenRDMS_User", present).iter().map(|row| user(row, "DomainName")).collect(),
             collections: both(COLLECTIONS).map(|row| (key(row, "Alias"), key(row, "Kind"))).collect(),
             hosts: both(MACHINES).map(|row| key(row, "Name")).collect(),
-            machines: of_class(MACHINES, wanted).iter().map(|row| key(row, "Name")).collect(),
+            machines: machines.map(|row| key(row, "Name")).collect(),
             desktops: desktops.map(|row| (key(row, "Name"), key(row, "CollectionAlias"))).collect(),
             applications: both(APPLICATIONS)
                 .map(|row| (key(row, "PoolName"), key(row, "AppAlias")))
@@ -140,10 +141,29 @@ impl Names {
 
     /// The host that a setting is of, where it is none of these.
     fn not_here(&self, section: &Section, row: &Instance) -> Option<String> {
-        let owner = if section.made == Made::Setting { text(row, "Owner") } else { return None };
-        let (kind, name) = owner.split_once(' ')?;
-        let is_missing = kind.eq_ignore_ascii_case("host") && !self.hosts.contains(&name.to_lowercase());
-        is_missing.then(|| name.to_owned())
+        let host = setting_of_host(section, row)?;
+        (!self.hosts.contains(&host.to_lowercase())).then(|| host.to_owned())
+    }
+
+    /// The row with its users as the service tells them, where they are the same ones: a file may leave out the domain.
+    fn as_told(&self, row: &Instance, now: Option<&Instance>) -> Instance {
+        let whole = |value: &Value| -> Option<BTreeSet<String>> {
+            let Value::Array(users) = value else { return None };
+            let known = |user: &str| {
+                let user = user.to_lowercase();
+                let mut accounts = self.accounts.iter();
+                accounts.find(|known| known.rsplit('\\').next() == Some(&user)).cloned().unwrap_or(user)
+            };
+            Some(users.iter().filter_map(Value::as_str).map(known).collect())
+        };
+        let same = now.filter(|now| {
+            let (there, said) = (whole(now.get("Users")), whole(row.get("Users")));
+            said.is_some_and(|said| !said.is_empty() && there == Some(said))
+        });
+        match same {
+            Some(now) => row.clone().with("Users", now.get("Users").clone()),
+            None => row.clone(),
+        }
     }
 
     /// Why a row cannot be: what it speaks of is not there, or is something else.
@@ -170,6 +190,14 @@ impl Names {
         });
         if let Some(user) = unknown {
             return Some(format!("there is no account {user}"));
+        }
+        if let Some(host) = setting_of_host(section, row)
+            && ["SessionLimit", "RelativeWeight"]
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(text(row, "Name")))
+            && !self.machines.contains(&host.to_lowercase())
+        {
+            return Some("only a machine has it".to_owned());
         }
         match section.class {
             MACHINES if now.is_some_and(|now| !says(now, "Address")) => {
@@ -210,6 +238,13 @@ impl Names {
         let other = other.filter(|other| *other != desktop)?;
         Some(format!("{owner} has the desktop {other} of the collection"))
     }
+}
+
+/// The host that a setting is of.
+fn setting_of_host<'r>(section: &Section, row: &'r Instance) -> Option<&'r str> {
+    let owner = if section.made == Made::Setting { text(row, "Owner") } else { return None };
+    let (kind, name) = owner.split_once(' ')?;
+    kind.eq_ignore_ascii_case("host").then_some(name)
 }
 
 fn user(row: &Instance, domain: &str) -> String {
