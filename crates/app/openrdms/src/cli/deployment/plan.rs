@@ -160,10 +160,13 @@ impl Names {
             let (there, said) = (whole(now.get("Users")), whole(row.get("Users")));
             said.is_some_and(|said| !said.is_empty() && there == Some(said))
         });
-        match same {
-            Some(now) => row.clone().with("Users", now.get("Users").clone()),
-            None => row.clone(),
+        let mut row = row.clone();
+        if let (Some(now), Some((_, users))) =
+            (same, row.properties.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("Users")))
+        {
+            *users = now.get("Users").clone();
         }
+        row
     }
 
     /// Why a row cannot be: what it speaks of is not there, or is something else.
