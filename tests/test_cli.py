@@ -108,16 +108,14 @@ def test_a_mistake_in_the_words_is_a_usage_error(server, words):
 
 
 def test_a_request_that_is_too_long_is_told_so(server, tmp_path):
-    server.add_collection("short", 1)
-    file = tmp_path / "deployment.toml"
-    text = server.cli("export")
-    file.write_text(text.replace('DisplayName = "short"', 'DisplayName = "%s"' % ("x" * 600_000)))
-    assert len(file.read_text()) > 600_000, text
-    said = server.run("import", str(file), "--force")
+    file = tmp_path / "name"
+    file.write_text("x" * 600_000)
+    name = server.json("collection", "show", "pool")["DisplayName"]
+    path = 'root/openrdms:OpenRDMS_Collection.Alias="pool"'
+    said = server.run("cim", "set", path, f"DisplayName=@{file}", "--force")
     assert said.returncode == USAGE, said
     assert "the request is too long: it has 60" in said.stderr and "takes 512000 at most" in said.stderr
-    assert server.json("collection", "show", "short")["DisplayName"] == "short"
-    server.cli("collection", "delete", "short", "--force")
+    assert server.json("collection", "show", "pool")["DisplayName"] == name
 
 
 def test_what_xml_cannot_carry_is_refused_and_not_changed(server):
