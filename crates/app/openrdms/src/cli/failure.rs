@@ -9,7 +9,7 @@ pub(crate) const EXITS: [(u8, &str); 9] = [
     (2, "wrong usage"),
     (3, "not found"),
     (4, "not allowed"),
-    (5, "service not reached"),
+    (5, "service or machine not reached"),
     (6, "not possible in the present state"),
     (7, "timed out"),
     (8, "server not trusted"),
