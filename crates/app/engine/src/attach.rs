@@ -330,18 +330,20 @@ impl Engine {
         // until its session has ended
         let pending = self.inner.starts.pending(&session.desktop);
         let watched = self.inner.starts.watched(&session.desktop);
-        let running = match self.desktop_of(session).await?.handle {
+        let desktop = self.desktop_of(session).await?;
+        let running = match desktop.handle {
             Some(handle) if self.inner.host.running(&handle).await => Some(handle),
             Some(_) | None => None,
         };
-        let handle = match running {
-            Some(handle) => handle,
+        let (handle, certificate_sha256) = match running {
+            Some(handle) => (handle, desktop.certificate_sha256),
             // Not watched: the start was never begun, because the store or the client went away before it.
             None if pending || !watched || matches!(session.state, State::Starting { .. }) => {
                 let size = (request.client.width, request.client.height);
                 let started = self.running_desktop(session, account.uid, size).await;
                 match started {
-                    Ok(handle) => handle,
+                    // which may have found another certificate
+                    Ok(handle) => (handle, self.desktop_of(session).await?.certificate_sha256),
                     Err(error) if matches!(*error, EngineError::EndedMeanwhile) => return Ok(None),
                     Err(error) => {
                         return Err(Failed { refusal: Refusal::NoneFree, why: error.to_string() });
@@ -354,8 +356,6 @@ impl Engine {
                 return Ok(None);
             }
         };
-        // after the start, which may have found another one
-        let certificate_sha256 = self.desktop_of(session).await?.certificate_sha256;
         Ok(Some(Bound { endpoint: handle.endpoint, certificate_sha256, logon: DesktopLogon::Nothing }))
     }
 
