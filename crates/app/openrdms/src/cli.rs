@@ -12,6 +12,7 @@ mod deployment;
 mod desktop;
 mod failure;
 mod host;
+mod input;
 mod job;
 mod list;
 pub(crate) mod manual;

@@ -4,7 +4,7 @@ mod parameters;
 
 use super::Failure;
 use super::args::CimCommand;
-use super::output::{Column, Output, confirm, print, remark, text};
+use super::output::{Column, Output, confirm, print, remark, row, text};
 use super::remote::{Remote, not_done};
 use super::watch::{self, Seen, Watch};
 use openrdms_cim::class::qualifier;
@@ -164,10 +164,6 @@ fn parse(text: &str, namespace: &str) -> Result<ObjectPath, Failure> {
         path.namespace = canonical_namespace(namespace);
     }
     Ok(path)
-}
-
-fn row(class: &str) -> Instance {
-    Instance { class: class.to_owned(), namespace: String::new(), properties: Vec::new() }
 }
 
 fn description(qualifiers: &[Qualifier]) -> Value {

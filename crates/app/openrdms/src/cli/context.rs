@@ -6,7 +6,7 @@ pub(crate) use file::Known;
 
 use super::args::ContextCommand;
 use super::args::global::Global;
-use super::output::{Column, Output};
+use super::output::{Column, Output, row};
 use super::remote::{Address, FirstUse, Place};
 use super::{Failure, args};
 use file::{Context, File};
@@ -157,7 +157,7 @@ fn done(output: &Output, name: &str, said: &str, result: &str) -> Result<(), Fai
 
 fn instance(name: &str, context: &Context, current: bool) -> Instance {
     let file = context.password_file.as_ref().map(|file| file.display().to_string());
-    Instance { class: "Context".into(), namespace: String::new(), properties: Vec::new() }
+    row("Context")
         .with("Name", name)
         .with("Current", Value::Boolean(current))
         .with("Server", context.server.as_str())

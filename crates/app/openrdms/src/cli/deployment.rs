@@ -11,6 +11,7 @@ mod section;
 
 use super::Failure;
 use super::args::ImportArgs;
+use super::input;
 use super::output::{Output, confirm, print, remark};
 use super::remote::Remote;
 use openrdms_cim::{Instance, Value};
@@ -18,7 +19,6 @@ use plan::Step;
 use section::{DESKTOPS, MACHINES, Rows, SECTIONS, SERVERS, of_class, says, text};
 use serde_json::json;
 use std::collections::HashSet;
-use std::io::Read as _;
 
 /// A file longer than this is not ours.
 const MOST: u64 = 32 << 20;
@@ -59,7 +59,7 @@ fn made(mut all: Vec<Rows>) -> Vec<Rows> {
 }
 
 pub(super) async fn import(args: &ImportArgs, remote: &Remote, output: &Output) -> Result<(), Failure> {
-    let wanted = file::read(&contents(args)?, remote).map_err(mistakes)?;
+    let wanted = file::read(&input::text(&args.file, MOST)?, remote).map_err(mistakes)?;
     let plan = plan::make(&present(remote).await?, &wanted).map_err(mistakes)?;
     for account in &plan.missing {
         remark(&format!("openrdms: the account {account} is not there; passwords are not in the file"))?;
@@ -91,21 +91,6 @@ pub(super) async fn import(args: &ImportArgs, remote: &Remote, output: &Output) 
         done.push(told(step, "done"));
     }
     output.done_all(&done)
-}
-
-fn contents(args: &ImportArgs) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = if args.file.as_os_str() == "-" {
-        std::io::stdin().lock().take(MOST + 1).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(&args.file).and_then(|file| file.take(MOST + 1).read_to_string(&mut text))
-    };
-    let read =
-        read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", args.file.display())))?;
-    if read as u64 > MOST {
-        return Err(Failure::usage(format!("{} is longer than 32 MiB", args.file.display())));
-    }
-    Ok(text)
 }
 
 fn mistakes(all: Vec<String>) -> Failure {

@@ -4,8 +4,9 @@ mod report;
 
 use super::Failure;
 use super::args::{JobCommand, time::When};
+use super::input;
 use super::list;
-use super::output::{Column, Output, confirm, print, second, text};
+use super::output::{Column, Output, confirm, print, row, second, text};
 use super::remote::{KNOWN, Remote, not_done};
 use super::watch::Absence;
 use openrdms_cim::{Instance, ObjectPath, Params, Value};
@@ -13,8 +14,6 @@ use report::Report;
 use serde_json::json;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::io::Read as _;
-use std::path::Path;
 use std::time::Duration;
 
 const CLASS: &str = "Win32_RDMSVirtualDesktopCollection";
@@ -71,7 +70,7 @@ pub(super) async fn run(command: &JobCommand, remote: &Remote, output: &Output) 
             output.table_of(STEPS, &report.steps)
         }
         JobCommand::Run { file, wait } => {
-            let order = Params::default().with("JobInputXml", contents(file)?);
+            let order = Params::default().with("JobInputXml", input::text(file, MOST)?);
             let out = call(remote, &class, "ProvisioningJobExecute", order).await?;
             let job = out.get("JobGuid").as_str().unwrap_or_default();
             let begun = format!("job {job} is begun");
@@ -109,13 +108,12 @@ pub(super) async fn run(command: &JobCommand, remote: &Remote, output: &Output) 
             let path = class.with_key("Alias", alias.as_str());
             let out = call(remote, &path, "GetPatchProperties", Params::default()).await?;
             let state = out.get("State").as_int().and_then(|at| UPDATES.get(usize::try_from(at).ok()?));
-            let update =
-                Instance { class: "Update".into(), namespace: String::new(), properties: Vec::new() }
-                    .with("Alias", alias.as_str())
-                    .with("State", state.map_or_else(|| out.get("State").clone(), |name| Value::from(*name)))
-                    .with("StartTime", out.get("StartTime").clone())
-                    .with("ForceLogOffTime", out.get("ForceLogOffTime").clone())
-                    .with("JobGuid", out.get("JobGuid").clone());
+            let update = row("Update")
+                .with("Alias", alias.as_str())
+                .with("State", state.map_or_else(|| out.get("State").clone(), |name| Value::from(*name)))
+                .with("StartTime", out.get("StartTime").clone())
+                .with("ForceLogOffTime", out.get("ForceLogOffTime").clone())
+                .with("JobGuid", out.get("JobGuid").clone());
             output.show(&update, None)
         }
         JobCommand::CancelUpdate { alias, force } => {
@@ -216,15 +214,4 @@ async fn call(remote: &Remote, path: &ObjectPath, method: &str, params: Params) 
         Some(code) => Err(not_done(method, code, result.reason)),
         None => Err(Failure::failed("the service answered something else than was asked")),
     }
-}
-
-fn contents(file: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = if file.as_os_str() == "-" {
-        std::io::stdin().lock().take(MOST).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|file| file.take(MOST).read_to_string(&mut text))
-    };
-    read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", file.display())))?;
-    Ok(text)
 }

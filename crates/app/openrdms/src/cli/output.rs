@@ -319,6 +319,11 @@ impl Terminal {
     }
 }
 
+/// A row of what is no class of the service: what this program has worked out.
+pub(crate) fn row(of: &str) -> Instance {
+    Instance { class: of.to_owned(), namespace: String::new(), properties: Vec::new() }
+}
+
 /// Asks on the terminal; without one, says that `--force` is needed.
 pub(crate) fn confirm(question: &str, force: bool) -> Result<(), Failure> {
     if force {

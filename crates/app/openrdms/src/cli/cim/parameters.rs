@@ -1,8 +1,8 @@
 //! Parameters of a method, and properties of an instance, as people type them.
 
-use crate::cli::Failure;
+use crate::cli::{Failure, input};
 use openrdms_cim::{Class, Method, ObjectPath, Params, Type, Value};
-use std::io::Read as _;
+use std::path::Path;
 
 /// A file longer than this is no parameter.
 const MOST: u64 = 1 << 20;
@@ -62,12 +62,7 @@ fn contents(value: &str) -> Result<String, Failure> {
     if source.starts_with('@') {
         return Ok(source.to_owned());
     }
-    let mut text = String::new();
-    let read = match source {
-        "-" => std::io::stdin().lock().take(MOST).read_to_string(&mut text),
-        path => std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)),
-    };
-    read.map_err(|error| Failure::usage(format!("{source} cannot be read: {error}")))?;
+    let mut text = input::text(Path::new(source), MOST)?;
     // The end of a line belongs to the file, not to what is in it.
     text.truncate(text.strip_suffix('\n').map_or(text.len(), |text| text.trim_end_matches('\r').len()));
     Ok(text)

@@ -2,6 +2,7 @@
 //! not known is left aside. Asks nobody.
 
 use crate::cli::Failure;
+use crate::cli::output::row;
 use openrdms_cim::{Instance, Value};
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -68,10 +69,6 @@ fn step(node: Node<'_, '_>) -> Instance {
         .with("State", node.attribute("State"))
         .with("At", time(node, "At"))
         .with("Error", node.attribute("Error"))
-}
-
-fn row(class: &str) -> Instance {
-    Instance { class: class.to_owned(), namespace: String::new(), properties: Vec::new() }
 }
 
 fn time(node: Node<'_, '_>, name: &str) -> Value {
